@@ -1,0 +1,49 @@
+"""What the program emits: one log line an event, its name first, then `key=value` pairs.
+
+Application Insights receives the lines as traces; the alerts and the workbook in `infra/` query them by
+these names, and a test holds the two together.
+"""
+
+import logging
+from enum import StrEnum
+
+_log = logging.getLogger("mailsync")
+
+
+class Event(StrEnum):
+    """Every event name."""
+
+    MAILBOX_CONNECTED = "mailbox_connected"
+    CONNECT_REFUSED = "connect_refused"
+    SYNC_COMPLETED = "sync_completed"
+    SYNC_SKIPPED = "sync_skipped"
+    SYNC_DEFERRED = "sync_deferred"
+    SYNC_RESET = "sync_reset"
+    SYNC_FAILED = "sync_failed"
+    SYNC_POISONED = "sync_poisoned"
+    NEEDS_RECONNECT = "needs_reconnect"
+    MISCONFIGURED = "misconfigured"
+    POLL_TICK = "poll_tick"
+    KEY_VAULT_THROTTLED = "key_vault_throttled"
+
+
+_LEVELS = {
+    Event.CONNECT_REFUSED: logging.WARNING,
+    Event.SYNC_FAILED: logging.WARNING,
+    Event.SYNC_POISONED: logging.ERROR,
+    Event.NEEDS_RECONNECT: logging.WARNING,
+    Event.MISCONFIGURED: logging.ERROR,
+    Event.KEY_VAULT_THROTTLED: logging.WARNING,
+}
+
+
+def emit(event: Event, **fields: object) -> None:
+    """Logs one event. Values are ids, codes, counts and times; never content, addresses or secrets."""
+    pairs = " ".join(f"{name}={_plain(value)}" for name, value in fields.items() if value is not None)
+    _log.log(_LEVELS.get(event, logging.INFO), "%s %s", event.value, pairs)
+
+
+def _plain(value: object) -> str:
+    """One token a value: no space or control character can start a second pair or a second line."""
+    text = f"{value:.3f}" if isinstance(value, float) else str(value)
+    return "".join(c if c.isprintable() and c != " " else "_" for c in text)[:300]
