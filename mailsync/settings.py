@@ -150,9 +150,7 @@ class _Reader:
         if connection_string := self.text(name, ""):
             return Storage(connection_string=connection_string)
         table, queue, blob = (self.url(f"{name}__{kind}ServiceUri", None) for kind in ("table", "queue", "blob"))
-        self.text(
-            f"{name}__credential", "managedidentity", lambda text: text == "managedidentity", "`managedidentity`"
-        )
+        self.text(f"{name}__credential", "managedidentity", lambda text: text == "managedidentity", "`managedidentity`")
         fallback = self._environ.get("AZURE_CLIENT_ID", "").strip()
         client_id = self.text(f"{name}__clientId", fallback)
         return Storage(table_uri=table, queue_uri=queue, blob_uri=blob, client_id=client_id)
