@@ -1,0 +1,220 @@
+"""The port `MailService` in memory, over a `GraphMailbox`: exact, without a clock, and easy to disturb.
+
+Delta as documented (https://learn.microsoft.com/graph/delta-query-messages): a filtered enumeration is
+capped, links are opaque and may be followed again, items may be replayed, changes may be partial, a page
+may be empty. Where the documents are silent a knob chooses, so that a test can try both readings.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from mailsync.errors import FilterRefused, MailsyncError, Rejected, SyncStateLost
+from mailsync.models import DeltaPage, HistoryPage, Message, Profile
+from mailsync.ports import GetToken
+from tests.fakes.graph_mailbox import GraphMailbox, Mail
+
+_LINKS = "https://graph.example/v1.0/me/messages/delta?"
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """An entry of a round: whole (`names` None) or partial, and how it looked when the round began."""
+
+    id: str
+    names: frozenset[str] | None
+    then: Message
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """One delta round: its entries, and where in the log the next one begins."""
+
+    folder: str
+    since: datetime | None
+    omitted: frozenset[str]
+    items: tuple[_Item, ...]
+    end: int
+    empty_pages: int
+
+
+@dataclass(slots=True)
+class _Fault:
+    error: MailsyncError
+    operations: frozenset[str]
+    after: int
+    times: int
+
+
+@dataclass(slots=True)
+class FakeMailService:
+    """One user's Graph. Fields are knobs and may change between any two calls.
+
+    `cap`, `choose`: how many messages a filtered enumeration returns, and which of the window's ids.
+    `omitted_changes`: whether later rounds speak of messages that the cap left out.
+    `partial_updates`: a change carries only what changed; else the whole message.
+    `headers_in_delta`: whether delta answers carry `headers` at all.
+    `stale_pages`: a round's later pages show messages as they were when it began; else as they are.
+    `replays`: how many of the entries served last the next delta page repeats (once).
+    `empty_pages`: how many empty pages begin each round from now on. `refuse_filter`: 400 to a filter.
+    `calls`: the operations called, in order.
+    """
+
+    mailbox: GraphMailbox = field(default_factory=GraphMailbox)
+    get_token: GetToken | None = None
+    profile: Profile = field(
+        default_factory=lambda: Profile(
+            "aaaaaaaa-0000-4000-8000-000000000001", "owner@contoso.example", "owner@contoso.example", "Owner"
+        )
+    )
+    page_size: int = 100
+    history_page_size: int = 100
+    cap: int = 5_000
+    choose: Callable[[Sequence[str], int], Iterable[str]] = lambda ids, cap: ids[:cap]
+    omitted_changes: bool = True
+    partial_updates: bool = True
+    headers_in_delta: bool = True
+    stale_pages: bool = False
+    replays: int = 0
+    empty_pages: int = 0
+    refuse_filter: bool = False
+    calls: list[str] = field(default_factory=list)
+    _faults: list[_Fault] = field(default_factory=list)
+    _rounds: list[_Round | None] = field(default_factory=list)
+    _served: dict[str, list[_Item]] = field(default_factory=dict)
+
+    def factory(self, get_token: GetToken) -> "FakeMailService":
+        """A `MailServiceFactory`: this same service, which asks for a token at every call."""
+        self.get_token = get_token
+        return self
+
+    def fail(self, error: MailsyncError, *operations: str, after: int = 0, times: int = 1) -> None:
+        """Orders a fault: `error` from the named operations (none: from any), `after` so many calls went well."""
+        self._faults.append(_Fault(error, frozenset(operations), after, times))
+
+    def expire_links(self) -> None:
+        """Every link given so far is forgotten: following one loses the sync state."""
+        self._rounds = [None] * len(self._rounds)
+
+    def me(self) -> Profile:
+        self._enter("me")
+        return self.profile
+
+    def folder_id(self, folder: str) -> str:
+        self._enter("folder_id")
+        return self._home(folder)
+
+    def start_delta(self, folder: str, since: datetime | None) -> DeltaPage:
+        self._enter("start_delta")
+        home = self._home(folder)
+        if since is not None and self.refuse_filter:
+            raise FilterRefused("the filter is not supported")
+        mails = [mail for mail in self.mailbox.holds(home) if _within(mail, since)]
+        ids = [mail.id for mail in mails]
+        chosen = set(ids if since is None or len(ids) <= self.cap else self.choose(ids, self.cap))
+        items = tuple(self._item(mail.id, None) for mail in mails if mail.id in chosen)
+        omitted = frozenset() if self.omitted_changes else frozenset(ids) - chosen
+        return self._begin(_Round(home, since, omitted, items, len(self.mailbox.log), self.empty_pages))
+
+    def follow_delta(self, link: str) -> DeltaPage:
+        self._enter("follow_delta")
+        if not link.startswith(_LINKS):
+            raise Rejected("foreign_link", "a delta link leads to another host")
+        kind, _, numbers = link.removeprefix(_LINKS).partition("=")
+        number, _, page = numbers.partition(".")
+        known = self._rounds[int(number)] if number.isdecimal() and int(number) < len(self._rounds) else None
+        if known is None:
+            raise SyncStateLost("the delta link is no longer known")
+        if kind == "$skiptoken":
+            return self._page(int(number), known, int(page))
+        return self._begin(self._next_round(known))
+
+    def history(self, folder: str, since: datetime, before: datetime | None, skip: int) -> HistoryPage:
+        self._enter("history")
+        mails = [
+            mail
+            for mail in self.mailbox.holds(self._home(folder))
+            if since <= mail.received and (before is None or mail.received <= before)
+        ]
+        shown = mails[skip : skip + self.history_page_size]
+        total = len(mails) if before is None and skip == 0 else None
+        messages = tuple(Message(mail.id, dict(mail.columns)) for mail in shown)
+        return HistoryPage(messages, skip + len(shown) < len(mails), total)
+
+    def messages(self, ids: Sequence[str]) -> dict[str, Message]:
+        self._enter("messages")
+        found = {message_id: self.mailbox.render(message_id) for message_id in ids}
+        return {message_id: message for message_id, message in found.items() if message is not None}
+
+    def _enter(self, operation: str) -> None:
+        self.calls.append(operation)
+        if self.get_token is not None:
+            self.get_token()
+        for fault in self._faults:
+            if fault.operations and operation not in fault.operations:
+                continue
+            if fault.after > 0:
+                fault.after -= 1
+                continue
+            fault.times -= 1
+            if fault.times <= 0:
+                self._faults.remove(fault)
+            raise fault.error
+
+    def _home(self, folder: str) -> str:
+        try:
+            return self.mailbox.folder_id(folder)
+        except KeyError:
+            raise Rejected("folder_not_found", "the mailbox has no such folder") from None
+
+    def _item(self, message_id: str, names: frozenset[str] | None) -> _Item:
+        then = self.mailbox.render(message_id, names, headers=self.headers_in_delta)
+        return _Item(message_id, names, then or Message(message_id, removed=True))
+
+    def _next_round(self, last: _Round) -> _Round:
+        """What happened in the folder since `last` began: each message once, in order of its last change."""
+        changed: dict[str, frozenset[str] | None] = {}
+        for change in self.mailbox.log[last.end :]:
+            if change.folder == last.folder:
+                names = changed.pop(change.id, frozenset())
+                changed[change.id] = None if names is None or change.names is None else names | change.names
+        items: list[_Item] = []
+        for message_id, names in changed.items():
+            mail = self.mailbox.messages.get(message_id)
+            if message_id in last.omitted and names is not None:
+                continue
+            if mail is None or mail.folder != last.folder:
+                items.append(_Item(message_id, names, Message(message_id, removed=True)))
+            elif _within(mail, last.since):
+                items.append(self._item(message_id, names if self.partial_updates else None))
+        omitted = last.omitted - {message_id for message_id, names in changed.items() if names is None}
+        return _Round(last.folder, last.since, omitted, tuple(items), len(self.mailbox.log), self.empty_pages)
+
+    def _begin(self, started: _Round) -> DeltaPage:
+        self._rounds.append(started)
+        return self._page(len(self._rounds) - 1, started, 0)
+
+    def _page(self, number: int, current: _Round, page: int) -> DeltaPage:
+        first = max(0, page - current.empty_pages) * self.page_size
+        items = current.items[first : first + self.page_size] if page >= current.empty_pages else ()
+        last = page >= current.empty_pages and first + self.page_size >= len(current.items)
+        link = f"{_LINKS}$deltatoken={number}" if last else f"{_LINKS}$skiptoken={number}.{page + 1}"
+        served = self._served.setdefault(current.folder, [])
+        repeated, self.replays = served[-self.replays :] if self.replays else [], 0
+        shown = [self._now(item, current.folder) for item in repeated]
+        served.extend(items)
+        for item in items:
+            if self.stale_pages or item.then.removed:
+                shown.append(item.then)
+            elif not (now := self._now(item, current.folder)).removed:
+                shown.append(now)
+        return DeltaPage(tuple(shown), link, last)
+
+    def _now(self, item: _Item, folder: str) -> Message:
+        mail = self.mailbox.messages.get(item.id)
+        now = self.mailbox.render(item.id, item.names, headers=self.headers_in_delta)
+        return now if now and mail and mail.folder == folder else Message(item.id, removed=True)
+
+
+def _within(mail: Mail, since: datetime | None) -> bool:
+    return since is None or mail.received >= since
