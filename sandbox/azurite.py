@@ -1,0 +1,124 @@
+"""Azurite, Microsoft's storage emulator, as a child process: tables, queues and blobs over HTTPS.
+
+https://learn.microsoft.com/azure/storage/common/storage-use-azurite
+"""
+
+import re
+import subprocess
+import threading
+from collections import deque
+from pathlib import Path
+from typing import Self
+
+from sandbox.certificates import Certificates
+from sandbox.node import find_node, install_packages
+
+ACCOUNT = "devstoreaccount1"
+ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+"""Azurite's built-in account and its key, the same for everybody and documented by Microsoft."""
+
+START_TIMEOUT = 60
+STOP_TIMEOUT = 10
+_LISTENING = re.compile(r"Azurite (Blob|Queue|Table) service is successfully listening at https://[\d.]+:(\d+)")
+
+
+class AzuriteError(RuntimeError):
+    """Azurite did not start."""
+
+
+class Azurite:
+    """A running Azurite; `with Azurite(certificates) as azurite:` stops it at the end.
+
+    `location` None keeps everything in memory. A port of 0 is a free one. OAuth tokens are accepted besides
+    the account's key; Azurite checks their audience, issuer and times but no signature.
+    `tables`, `queues`, `blobs` are the service addresses, such as https://127.0.0.1:10002/devstoreaccount1.
+    """
+
+    def __init__(
+        self,
+        certificates: Certificates,
+        location: Path | None = None,
+        *,
+        blob_port: int = 0,
+        queue_port: int = 0,
+        table_port: int = 0,
+    ) -> None:
+        """Installs Azurite where it is missing, starts it, and waits until all three services listen."""
+        self._output: deque[str] = deque(maxlen=40)
+        self._ports: dict[str, int] = {}
+        self._changed = threading.Event()
+        ports = {"blob": blob_port, "queue": queue_port, "table": table_port}
+        self.process = subprocess.Popen(
+            _command(certificates, location, ports),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,  # an interrupt at the terminal must not end storage before its users
+        )
+        self.pid = self.process.pid
+        self._reader = threading.Thread(target=self._read, name="azurite-output", daemon=True)
+        self._reader.start()
+        self._wait()
+        self.blobs, self.queues, self.tables = (
+            f"https://127.0.0.1:{self._ports[kind]}/{ACCOUNT}" for kind in ("Blob", "Queue", "Table")
+        )
+
+    @property
+    def connection_string(self) -> str:
+        """The connection string with the documented key."""
+        return (
+            f"DefaultEndpointsProtocol=https;AccountName={ACCOUNT};AccountKey={ACCOUNT_KEY};"
+            f"BlobEndpoint={self.blobs};QueueEndpoint={self.queues};TableEndpoint={self.tables};"
+        )
+
+    def stop(self) -> None:
+        """Ends the process; does nothing where it has ended."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(STOP_TIMEOUT)
+        self._reader.join(STOP_TIMEOUT)
+        if self.process.stdout:
+            self.process.stdout.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _read(self) -> None:
+        """Drains the output to its end; notes the ports as they are announced."""
+        for line in self.process.stdout or ():
+            self._output.append(line.rstrip())
+            if match := _LISTENING.search(line):
+                self._ports[match[1]] = int(match[2])
+                if len(self._ports) == 3:
+                    self._changed.set()
+        self._changed.set()
+
+    def _wait(self) -> None:
+        in_time = self._changed.wait(START_TIMEOUT)
+        if len(self._ports) == 3:
+            return
+        self.stop()
+        problem = "ended" if in_time else f"was not ready within {START_TIMEOUT} s"
+        raise AzuriteError(f"Azurite {problem}. Its last words:\n" + "\n".join(self._output))
+
+
+def _command(certificates: Certificates, location: Path | None, ports: dict[str, int]) -> list[str]:
+    node = find_node()
+    script = install_packages(node) / "azurite/dist/src/azurite.js"
+    command = [str(node.executable), str(script), "--silent", "--skipApiVersionCheck", "--disableTelemetry"]
+    command += ["--oauth", "basic", "--cert", str(certificates.server), "--key", str(certificates.key)]
+    for kind, port in ports.items():
+        # Idle connections outlive the SDK's own pauses, as they do in Azure.
+        command += [f"--{kind}Port", str(port), f"--{kind}KeepAliveTimeout", "60"]
+    if location is None:
+        return [*command, "--inMemoryPersistence"]
+    location.mkdir(parents=True, exist_ok=True)
+    return [*command, "--location", str(location)]
