@@ -25,6 +25,9 @@ class Event(StrEnum):
     MISCONFIGURED = "misconfigured"
     POLL_TICK = "poll_tick"
     KEY_VAULT_THROTTLED = "key_vault_throttled"
+    NOTIFICATIONS_ACCEPTED = "notifications_accepted"
+    NOTIFICATIONS_FORGED = "notifications_forged"
+    PUSH_DEGRADED = "push_degraded"
 
 
 _LEVELS = {
@@ -34,6 +37,8 @@ _LEVELS = {
     Event.NEEDS_RECONNECT: logging.WARNING,
     Event.MISCONFIGURED: logging.ERROR,
     Event.KEY_VAULT_THROTTLED: logging.WARNING,
+    Event.NOTIFICATIONS_FORGED: logging.WARNING,
+    Event.PUSH_DEGRADED: logging.WARNING,
 }
 
 
