@@ -1,0 +1,147 @@
+"""The control API: how commands and tests arrange the world. JSON over HTTPS, loopback only, no sign-in.
+
+| route | body | answer |
+|---|---|---|
+| POST /users | address, displayName?, mail?, tenantId?, guest?, consentAllowed? | userId, tenantId, address |
+| POST /tenants | tenantId, consentAllowed?, adminConsented? (scopes) | tenantId, consentAllowed, adminConsented |
+| GET /faults | | known: [{name, sentence, params}], active: [{name, params, remaining}] |
+| POST /faults | name, count?, params? | the ordered fault |
+| DELETE /faults, /faults/{name} | | cleared |
+| POST /revoke | address, tenantId? | revoked |
+| GET /grants/{address} | | granted, scopes |
+| POST /redirect-uris | uri | redirectUris |
+| POST /clock | advanceSeconds | now |
+"""
+
+import dataclasses
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox.microsoft365 import mail_control
+from sandbox.microsoft365.faults import Fault, Kind
+from sandbox.microsoft365.world import User, World
+
+type _Handler = Callable[[World, dict[str, Any]], object]
+
+
+def app(world: World) -> Starlette:
+    """The control API of a world, with the routes of `mail_control`."""
+    posts: dict[str, _Handler] = {
+        "/users": _create_user,
+        "/tenants": _set_tenant,
+        "/faults": _order_fault,
+        "/revoke": _revoke,
+        "/redirect-uris": _add_redirect_uri,
+        "/clock": _advance_clock,
+    }
+    gets: dict[str, _Handler] = {"/faults": _list_faults, "/grants/{address}": _show_grant}
+    routes = [
+        *(Route(path, _endpoint(world, handler), methods=["POST"]) for path, handler in posts.items()),
+        *(Route(path, _endpoint(world, handler), methods=["GET"]) for path, handler in gets.items()),
+        *(Route(path, _endpoint(world, _clear_faults), methods=["DELETE"]) for path in ("/faults", "/faults/{name}")),
+        *mail_control.routes(world),
+    ]
+    return Starlette(routes=routes, exception_handlers={HTTPException: _error})
+
+
+def _endpoint(world: World, handler: _Handler) -> Callable[[Request], Awaitable[Response]]:
+    """Wraps a handler of (world, body and path parameters); what it refuses with ValueError becomes a 400."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            body = json.loads(await request.body() or b"{}")
+            if not isinstance(body, dict):
+                raise ValueError("the body must be a JSON object")
+            return JSONResponse(handler(world, {**body, **request.path_params}))
+        except KeyError as error:
+            raise HTTPException(400, f"{error.args[0]} is missing") from error
+        except (ValueError, TypeError) as error:
+            raise HTTPException(400, str(error)) from error
+
+    return endpoint
+
+
+async def _error(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    return JSONResponse({"error": error.detail}, status_code=error.status_code)
+
+
+def _find(world: World, body: dict[str, Any]) -> User:
+    user = world.find_user(body["address"], body.get("tenantId"))
+    if user is None:
+        raise HTTPException(404, f"no user signs in as {body['address']}")
+    return user
+
+
+def _create_user(world: World, body: dict[str, Any]) -> object:
+    user = world.create_user(
+        body["address"],
+        display_name=body.get("displayName"),
+        mail=body.get("mail"),
+        tenant_id=body.get("tenantId"),
+        guest=bool(body.get("guest", False)),
+    )
+    if "consentAllowed" in body:
+        user.user_consent_allowed = bool(body["consentAllowed"])
+    return {"userId": user.user_id, "tenantId": user.tenant_id, "address": user.user_principal_name}
+
+
+def _set_tenant(world: World, body: dict[str, Any]) -> object:
+    tenant = world.tenant(str(body["tenantId"]).lower())
+    tenant.user_consent_allowed = bool(body.get("consentAllowed", tenant.user_consent_allowed))
+    tenant.admin_consented = frozenset(body.get("adminConsented", tenant.admin_consented))
+    return {
+        "tenantId": tenant.tenant_id,
+        "consentAllowed": tenant.user_consent_allowed,
+        "adminConsented": sorted(tenant.admin_consented),
+    }
+
+
+def _list_faults(world: World, _body: dict[str, Any]) -> object:
+    return {
+        "known": [_kind(kind) for kind in world.faults.names().values()],
+        "active": [_fault(fault) for fault in world.faults.active()],
+    }
+
+
+def _kind(kind: Kind) -> object:
+    return {"name": kind.name, "sentence": kind.sentence, "params": dict(kind.defaults)}
+
+
+def _fault(fault: Fault) -> object:
+    return dataclasses.asdict(fault)
+
+
+def _order_fault(world: World, body: dict[str, Any]) -> object:
+    return _fault(world.faults.order(body["name"], body.get("count"), **body.get("params", {})))
+
+
+def _clear_faults(world: World, body: dict[str, Any]) -> object:
+    return {"cleared": world.faults.clear(body.get("name"))}
+
+
+def _revoke(world: World, body: dict[str, Any]) -> object:
+    return {"revoked": world.grants.revoke(_find(world, body).user_id)}
+
+
+def _show_grant(world: World, body: dict[str, Any]) -> object:
+    grant = world.grants.of_user(_find(world, body).user_id)
+    return {"granted": grant is not None, "scopes": sorted(grant.scopes) if grant else []}
+
+
+def _add_redirect_uri(world: World, body: dict[str, Any]) -> object:
+    world.app.redirect_uris.add(body["uri"])
+    return {"redirectUris": sorted(world.app.redirect_uris)}
+
+
+def _advance_clock(world: World, body: dict[str, Any]) -> object:
+    world.clock.advance(float(body["advanceSeconds"]))
+    return {"now": world.now().isoformat()}

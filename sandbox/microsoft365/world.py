@@ -1,0 +1,221 @@
+"""Everything the stand-in knows, in memory: one `World` is one Microsoft cloud of its own."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from sandbox import constants
+from sandbox.microsoft365.faults import Faults
+from sandbox.microsoft365.grants import Grants
+from sandbox.microsoft365.key_vault_state import Vault
+
+if TYPE_CHECKING:
+    from sandbox.microsoft365.mailboxes import Mailbox
+
+DELEGATED_SCOPES = ("openid", "offline_access", "User.Read", "Mail.Read")
+"""The delegated permissions of the app registration: nothing else can be asked for."""
+
+_NAMESPACE = uuid.UUID("5f1d7a52-6f0e-4d0c-8a52-9c1a3f0b7e11")
+
+
+@dataclass(slots=True)
+class Clock:
+    """The time of the stand-in: the machine's, moved by `advance`."""
+
+    _offset: timedelta = timedelta()
+
+    def now(self) -> datetime:
+        """The present, aware, UTC."""
+        return datetime.now(UTC) + self._offset
+
+    def advance(self, seconds: float) -> None:
+        """Moves time on for everything but managed-identity tokens, which others check by the machine's clock."""
+        self._offset += timedelta(seconds=seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Base addresses, without a slash at the end. `graph` carries the version."""
+
+    entra: str
+    graph: str
+    key_vault: str
+    control: str
+
+
+@dataclass(slots=True)
+class Tenant:
+    """A directory. `admin_consented`: scopes an administrator granted for everybody in it."""
+
+    tenant_id: str
+    domains: set[str] = field(default_factory=set)
+    user_consent_allowed: bool = True
+    admin_consented: frozenset[str] = frozenset()
+
+    @property
+    def initial_domain(self) -> str:
+        """The domain every tenant begins with."""
+        return f"t{self.tenant_id[:8]}.onmicrosoft.com"
+
+
+@dataclass(slots=True)
+class User:
+    """A user object of one tenant; `mail` is whatever an administrator put there, proved by nobody."""
+
+    tenant_id: str
+    user_id: str
+    user_principal_name: str
+    mail: str | None
+    display_name: str
+    user_consent_allowed: bool = True
+
+    @property
+    def is_guest(self) -> bool:
+        """Whether the user was invited from another directory."""
+        return "#EXT#" in self.user_principal_name
+
+
+@dataclass(frozen=True, slots=True)
+class FederatedCredential:
+    """Whose assertions the app registration accepts in place of a secret."""
+
+    issuer_tenant_id: str
+    subject: str
+    audience: str = "api://AzureADTokenExchange"
+
+
+@dataclass(slots=True)
+class AppRegistration:
+    """The one app registration. `secrets` is empty unless a test wants the variant with a client secret."""
+
+    client_id: str = constants.APP_CLIENT_ID
+    tenant_id: str = constants.HOME_TENANT_ID
+    display_name: str = "Siftrock Inbox Connector"
+    redirect_uris: set[str] = field(default_factory=set)
+    delegated_scopes: tuple[str, ...] = DELEGATED_SCOPES
+    secrets: set[str] = field(default_factory=set, repr=False)
+    federated_credentials: list[FederatedCredential] = field(
+        default_factory=lambda: [
+            FederatedCredential(constants.HOME_TENANT_ID, constants.MANAGED_IDENTITY_PRINCIPAL_ID),
+        ]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedIdentity:
+    """A user-assigned managed identity."""
+
+    client_id: str = constants.MANAGED_IDENTITY_CLIENT_ID
+    principal_id: str = constants.MANAGED_IDENTITY_PRINCIPAL_ID
+    tenant_id: str = constants.HOME_TENANT_ID
+
+
+def new_signing_key() -> rsa.RSAPrivateKey:
+    """An RSA key for a world's tokens; making one takes a moment, so tests share theirs."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@dataclass(slots=True)
+class World:
+    """All state of the stand-in. Set `addresses` before anything is served (the server does)."""
+
+    signing_key: rsa.RSAPrivateKey = field(default_factory=new_signing_key, repr=False)
+    clock: Clock = field(default_factory=Clock)
+    faults: Faults = field(default_factory=Faults)
+    app: AppRegistration = field(default_factory=AppRegistration)
+    identities: list[ManagedIdentity] = field(default_factory=lambda: [ManagedIdentity()])
+    tenants: dict[str, Tenant] = field(default_factory=dict)
+    users: dict[str, User] = field(default_factory=dict)
+    access_token_lifetime: timedelta = timedelta(minutes=60)
+    addresses: Addresses = field(default_factory=lambda: Addresses("", "", "", ""))
+    mailboxes: dict[str, "Mailbox"] = field(default_factory=dict)
+    mailbox_factory: "Callable[[World, User], Mailbox] | None" = None
+    grants: Grants = field(init=False)
+    vault: Vault = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.grants = Grants(self.clock)
+        self.vault = Vault(self.clock)
+        self.tenant(constants.HOME_TENANT_ID)
+
+    def now(self) -> datetime:
+        """The stand-in's present."""
+        return self.clock.now()
+
+    def tenant(self, tenant_id: str) -> Tenant:
+        """The tenant of that id, created where it is missing."""
+        return self.tenants.setdefault(tenant_id, Tenant(tenant_id))
+
+    def tenant_of_domain(self, domain: str) -> Tenant | None:
+        """The tenant that has proved it owns the domain, or None."""
+        return next((tenant for tenant in self.tenants.values() if domain in tenant.domains), None)
+
+    def find_user(self, address: str, tenant_id: str | None = None) -> User | None:
+        """The user who signs in with that address: by user principal name, guests by their own address."""
+        address = address.casefold()
+        users = [user for user in self.users.values() if tenant_id in (None, user.tenant_id)]
+        for user in users:
+            if user.user_principal_name.casefold() == address:
+                return user
+        return next((u for u in users if u.is_guest and (u.mail or "").casefold() == address), None)
+
+    def mailbox(self, user: User) -> "Mailbox":
+        """The user's mailbox, created at first use."""
+        if user.user_id not in self.mailboxes:
+            if self.mailbox_factory is None:
+                raise RuntimeError("no part of this world makes mailboxes")
+            self.mailboxes[user.user_id] = self.mailbox_factory(self, user)
+        return self.mailboxes[user.user_id]
+
+    def create_user(
+        self,
+        address: str,
+        *,
+        display_name: str | None = None,
+        mail: str | None = None,
+        tenant_id: str | None = None,
+        guest: bool = False,
+    ) -> User:
+        """The user of that address (and tenant), created where it is missing.
+
+        A domain belongs to one tenant, its own where none is named. `mail` other than the address is how a
+        forged one is made; "" leaves it unset. A guest needs a tenant to be invited to.
+        Raises ValueError for what no directory would hold.
+        """
+        address = address.strip()
+        local, _, domain = address.rpartition("@")
+        if not local or "." not in domain.strip("."):
+            raise ValueError(f"{address!r} is not an address")
+        if found := self.find_user(address, tenant_id):
+            return found
+        if guest:
+            tenant, name = self._inviting_tenant(tenant_id), ""
+            name = f"{local}_{domain}#EXT#@{tenant.initial_domain}"
+        else:
+            tenant, name = self._proved_tenant(domain.lower(), tenant_id), address
+        user = User(
+            tenant_id=tenant.tenant_id,
+            user_id=str(uuid.uuid5(_NAMESPACE, f"{tenant.tenant_id}/{name.casefold()}")),
+            user_principal_name=name,
+            mail=address if mail is None else mail or None,
+            display_name=display_name or local.replace(".", " ").title(),
+        )
+        self.users[user.user_id] = user
+        return user
+
+    def _inviting_tenant(self, tenant_id: str | None) -> Tenant:
+        if tenant_id is None:
+            raise ValueError("a guest needs the id of the tenant that invited it")
+        return self.tenant(tenant_id)
+
+    def _proved_tenant(self, domain: str, tenant_id: str | None) -> Tenant:
+        owner = self.tenant_of_domain(domain)
+        if owner and tenant_id not in (None, owner.tenant_id):
+            raise ValueError(f"{domain} belongs to another tenant")
+        tenant = owner or self.tenant(tenant_id or str(uuid.uuid5(_NAMESPACE, domain)))
+        tenant.domains.add(domain)
+        return tenant
