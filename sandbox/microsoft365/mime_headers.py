@@ -1,0 +1,195 @@
+"""The header of an RFC 822 message, repaired where mail systems break it, as Graph properties show it."""
+
+import email.header
+import email.utils
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.message import Message
+from email.parser import BytesHeaderParser
+
+from sandbox.microsoft365.mime_text import clean, decode
+
+_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
+_ENCODED_WORD = re.compile(r"=\?[^?\s]+\?[bBqQ]\?[^?]*\?=")
+_FOLD = re.compile(r"[\r\n]+[ \t]*")
+_MESSAGE_ID = re.compile(r"<[^<>\s]+>")
+_PREFIX = re.compile(r"^\s*((re|fwd?|aw|wg|sv|vs|tr|rif|odp|antw)(\[\d+\])?\s*:\s*)+", re.IGNORECASE)
+_ZONE_NAMES = re.compile(r"\s*\(.*$")
+_STANDARD = frozenset(
+    b"from sender to cc bcc subject date message-id reply-to received return-path mime-version content-type "
+    b"content-transfer-encoding delivered-to in-reply-to references x-original-to envelope-to x-mailer".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """What places a message in a conversation: ids it refers to, Outlook's thread index, its topic."""
+
+    references: tuple[str, ...]
+    index: str
+    topic: str
+
+
+def find_start(raw: bytes) -> int | None:
+    """Where the header begins: junk before it is passed over. None where there is none."""
+    offset = 0
+    for line in raw[:65536].splitlines(keepends=True)[:20]:
+        field = _FIELD.match(line)
+        if field and field[1].lower() in _STANDARD:
+            return offset
+        if field and any((other := _FIELD.match(rest)) and other[1].lower() in _STANDARD for rest in _block(raw, offset)):
+            return offset
+        offset += len(line)
+    return None
+
+
+def _block(raw: bytes, offset: int) -> Iterator[bytes]:
+    """The lines from `offset` to the first blank one."""
+    for line in raw[offset : offset + 262_144].splitlines():
+        if not line.strip():
+            return
+        yield line
+
+
+def repair(raw: bytes) -> bytes:
+    """Makes the header readable: no space before a colon, folded lines that lost their indent indented again."""
+    lines = raw.splitlines(keepends=True) if b"\r\n" in raw[:4096] else re.findall(rb"[^\n]*\n|[^\n]+", raw)
+    end = next((i for i, line in enumerate(lines) if not line.strip()), len(lines))
+    standard = [i for i in range(end) if (f := _FIELD.match(lines[i])) and f[1].lower() in _STANDARD]
+    last = standard[-1] if standard else 0
+    fixed = []
+    for i, line in enumerate(lines[:end]):
+        if line[:1] in b" \t" or (_FIELD.match(line) and not line.startswith(b"From ")):
+            fixed.append(re.sub(rb"^([!-9;-~]+)[ \t]+:", rb"\1:", line))
+        elif i < last:
+            fixed.append(b" " + line)
+        else:
+            fixed.append(b"\n" + line)  # the blank line before the body is missing
+            return b"".join(fixed + lines[i + 1 :])
+    return b"".join(fixed + lines[end:])
+
+
+def header_only(raw: bytes) -> Message:
+    """The header with everything after it as one text: for what is nested too deep to parse."""
+    return BytesHeaderParser().parsebytes(raw)
+
+
+def unfolded(value: str) -> str:
+    """One line, valid Unicode, encoded words as they are; raw 8-bit text decoded by its looks."""
+    if any("\udc80" <= char <= "\udcff" for char in value):
+        value = decode(value.encode("utf-8", "surrogateescape"))
+    return clean(_FOLD.sub(" ", value).strip())
+
+
+def decoded(value: str) -> str:
+    """As `unfolded`, encoded words (RFC 2047) decoded; what is malformed stays as it is."""
+    text = unfolded(value)
+    if "=?" not in text:
+        return text
+    return clean(_ENCODED_RUN.sub(lambda run: _decode_run(run[0]), text))
+
+
+_ENCODED_RUN = re.compile(rf"{_ENCODED_WORD.pattern}(?:\s*{_ENCODED_WORD.pattern})*")
+
+
+def _decode_run(run: str) -> str:
+    """Adjacent encoded words together, since many a mailer cuts a character in two between them."""
+    try:
+        parts = email.header.decode_header(run)
+    except (email.header.HeaderParseError, ValueError):
+        return run
+    return "".join(p if isinstance(p, str) else decode(p, (charset or "").partition("*")[0]) for p, charset in parts)
+
+
+def listed(message: Message) -> list[dict[str, str]]:
+    """`internetMessageHeaders`: every field in order, unfolded and decoded."""
+    return [{"name": clean(name), "value": decoded(str(value))} for name, value in message.raw_items()]
+
+
+def all_of(message: Message, name: str) -> list[str]:
+    """The raw values of a field, in order."""
+    return [str(value) for key, value in message.raw_items() if key.lower() == name]
+
+
+def first(message: Message, name: str) -> str:
+    """The decoded first value of a field, "" where it is missing."""
+    values = all_of(message, name)
+    return decoded(values[0]) if values else ""
+
+
+Recipient = dict[str, dict[str, str]]
+
+
+def recipients(message: Message, name: str) -> list[Recipient]:
+    """The addresses of a field as Graph's recipients; empty groups such as undisclosed-recipients give none."""
+    values = [unfolded(value) for value in all_of(message, name)]
+    found: list[Recipient] = []
+    for value in values:
+        for display, address in _addresses(value):
+            address = clean(decoded(address)).strip("<> \t")
+            if address:
+                found.append({"emailAddress": {"name": decoded(display).strip("\"' ") or address, "address": address}})
+    return found
+
+
+def _addresses(value: str) -> list[tuple[str, str]]:
+    try:
+        return email.utils.getaddresses([value], strict=False)
+    except (IndexError, ValueError, RecursionError):  # the parser's own limits on malformed or nested comments
+        return [("", address) for address in re.findall(r"[^\s<>,;:\"()]+@[^\s<>,;:\"()]+", value)]
+
+
+def author(message: Message, names: Iterable[str]) -> Recipient | None:
+    """The first of these fields that names anybody; an entry with an @ goes before one without."""
+    for name in names:
+        if people := recipients(message, name):
+            return next((person for person in people if "@" in person["emailAddress"]["address"]), people[0])
+    return None
+
+
+def sent_at(message: Message) -> datetime | None:
+    """The `Date` field, aware UTC, whole seconds; None where it is missing or cannot be meant."""
+    for value in all_of(message, "date"):
+        text = unfolded(value)
+        for candidate in (text, _ZONE_NAMES.sub("", text), text.replace(".", ":")):
+            if when := _parse_date(candidate):
+                return when
+    return None
+
+
+def _parse_date(text: str) -> datetime | None:
+    try:
+        when = email.utils.parsedate_to_datetime(text)
+    except (TypeError, ValueError, IndexError, OverflowError):
+        try:
+            when = datetime.fromisoformat(text)
+        except ValueError:
+            return None
+    try:
+        when = (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC).replace(microsecond=0)
+    except (OverflowError, ValueError):
+        return None
+    return when if when.year >= 1601 else None  # Exchange keeps FILETIMEs, which begin there
+
+
+def importance(message: Message) -> str:
+    """`low`, `normal` or `high`, by whichever field says it."""
+    words = {"high": "high", "urgent": "high", "low": "low", "non-urgent": "low"}
+    for name in ("importance", "x-msmail-priority", "x-priority", "priority"):
+        value = first(message, name).lower()
+        if value.split(" ")[0] in words:
+            return words[value.split(" ")[0]]
+        if name == "x-priority" and value[:1] in {"1", "2", "4", "5"}:
+            return "high" if value[0] in "12" else "low"
+    return "normal"
+
+
+def thread(message: Message) -> Thread:
+    """What places the message in a conversation."""
+    fields = " ".join(unfolded(v) for name in ("references", "in-reply-to") for v in all_of(message, name))
+    references = tuple(dict.fromkeys(_MESSAGE_ID.findall(fields)))
+    index = re.sub(r"\s", "", first(message, "thread-index"))[:28]  # 22 bytes name the thread, the rest the reply
+    topic = first(message, "thread-topic") or first(message, "subject")
+    return Thread(references, index, _PREFIX.sub("", topic).strip().casefold())
