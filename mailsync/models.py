@@ -99,7 +99,9 @@ class Lease:
 class Mailbox:
     """One connected inbox: who it is, how it fares, where its reading stands.
 
-    `address` is the user principal name, `mail` is only shown. `not_before`: no Graph call until then.
+    `address` is the user principal name, `mail` is only shown. `connected_at`: the first consent,
+    `granted_at`: the latest. `last_sync_started_at`: when the last run began that read everything new.
+    `not_before`: no Graph call until then.
     `messages` and `removed` count rows written and rows marked removed.
     `version` and `due_key` belong to the store: what the record was when it was read.
     """
@@ -111,6 +113,7 @@ class Mailbox:
     display_name: str = ""
     state: MailboxState = MailboxState.ACTIVE
     connected_at: datetime
+    granted_at: datetime | None = None
     folders: tuple[Folder, ...] = ()
     next_poll_at: datetime | None = None
     not_before: datetime | None = None

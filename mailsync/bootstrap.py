@@ -1,0 +1,149 @@
+"""The composition root: builds the program on its adapters, each part when it is first asked for.
+
+Cold start is a deadline, so an adapter and its SDK are imported by the property that builds it.
+"""
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
+
+from mailsync.settings import Settings
+
+if TYPE_CHECKING:
+    from mailsync.connect import Connector
+    from mailsync.poll import Poller
+    from mailsync.ports import (
+        AccountStore,
+        Directory,
+        GetToken,
+        HintQueue,
+        MailboxStore,
+        MailService,
+        MessageStore,
+        SignInStore,
+        TokenVault,
+    )
+    from mailsync.sync import Synchronizer
+    from mailsync.tokens import TokenKeeper
+
+
+def utc_now() -> datetime:
+    """The clock of everything that is not a test."""
+    return datetime.now(UTC)
+
+
+@cache
+def app() -> "App":
+    """The program on the settings of the environment. Raises Misconfigured."""
+    return App(os.environ)
+
+
+class App:
+    """The program's parts, built once each."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.settings = Settings.load(environ)
+
+    @cached_property
+    def mailboxes(self) -> "MailboxStore":
+        """Mailbox records and the poll schedule."""
+        from mailsync.adapters.mailboxes import TableMailboxStore
+
+        return TableMailboxStore(self.settings.storage)
+
+    @cached_property
+    def messages(self) -> "MessageStore":
+        """Message rows."""
+        from mailsync.adapters.messages import TableMessageStore
+
+        return TableMessageStore(self.settings.storage)
+
+    @cached_property
+    def accounts(self) -> "AccountStore":
+        """Siftrock accounts."""
+        from mailsync.adapters.accounts import TableAccountStore
+
+        return TableAccountStore(self.settings.storage)
+
+    @cached_property
+    def signins(self) -> "SignInStore":
+        """Pending sign-ins."""
+        from mailsync.adapters.signins import TableSignInStore
+
+        return TableSignInStore(self.settings.storage)
+
+    @cached_property
+    def queue(self) -> "HintQueue":
+        """The hint queue."""
+        from mailsync.adapters.queue import StorageHintQueue
+
+        return StorageHintQueue(self.settings.storage)
+
+    @cached_property
+    def vault(self) -> "TokenVault":
+        """Refresh tokens."""
+        from mailsync.adapters.key_vault import KeyVaultTokenVault
+
+        return KeyVaultTokenVault(self.settings)
+
+    @cached_property
+    def directory(self) -> "Directory":
+        """Entra."""
+        from mailsync.adapters.entra import EntraDirectory
+
+        return EntraDirectory(self.settings, clock=utc_now)
+
+    @cached_property
+    def tokens(self) -> "TokenKeeper":
+        """Access tokens."""
+        from mailsync.tokens import TokenKeeper
+
+        return TokenKeeper(self.directory, self.vault, utc_now)
+
+    def mail(self, get_token: "GetToken") -> "MailService":
+        """Graph as the user whose token `get_token` gives."""
+        from mailsync.adapters.graph import GraphClient
+        from mailsync.adapters.http import session
+
+        return GraphClient(self.settings.graph_endpoint, session(), get_token)
+
+    @cached_property
+    def connector(self) -> "Connector":
+        """The sign-in flow."""
+        from mailsync.connect import Connector
+
+        return Connector(
+            self.settings,
+            directory=self.directory,
+            mail=self.mail,
+            vault=self.vault,
+            mailboxes=self.mailboxes,
+            accounts=self.accounts,
+            signins=self.signins,
+            queue=self.queue,
+            clock=utc_now,
+        )
+
+    @cached_property
+    def poller(self) -> "Poller":
+        """The timer's work."""
+        from mailsync.poll import Poller
+
+        return Poller(self.mailboxes, self.signins, self.queue, utc_now)
+
+    @cached_property
+    def synchronizer(self) -> "Synchronizer":
+        """The queue worker's work."""
+        from mailsync.sync import Synchronizer
+
+        return Synchronizer(
+            self.settings,
+            mailboxes=self.mailboxes,
+            messages=self.messages,
+            tokens=self.tokens,
+            mail=self.mail,
+            queue=self.queue,
+            clock=utc_now,
+        )

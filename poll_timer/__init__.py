@@ -1,0 +1,1 @@
+"""Timers: polls that are due, housekeeping."""

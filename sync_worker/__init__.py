@@ -1,0 +1,1 @@
+"""Queue: one mailbox's mail, and what became of hints that failed for good."""
