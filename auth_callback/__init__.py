@@ -1,0 +1,1 @@
+"""HTTP: /connect, /auth/callback and their pages."""

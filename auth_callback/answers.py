@@ -1,0 +1,50 @@
+"""Turns whatever a request ends in, an answer or an error, into a response. No error goes without a page."""
+
+import logging
+from collections.abc import Callable
+from types import TracebackType
+
+import azure.functions as func
+
+from auth_callback import pages
+from auth_callback.refusals import UNEXPECTED, refusal_for
+from mailsync.bootstrap import app
+from mailsync.errors import MailsyncError, Misconfigured
+from mailsync.settings import is_loopback
+from mailsync.telemetry import Event, emit
+
+_log = logging.getLogger("auth_callback")
+
+
+def answer(request: func.HttpRequest, make: Callable[[], func.HttpResponse]) -> func.HttpResponse:
+    """The response that `make` gives, or the page of the error that it raises."""
+    try:
+        response = make()
+    except MailsyncError as error:
+        response = _refused(error)
+    except Exception as error:  # noqa: BLE001 - the owner gets a page; what the error says may hold a secret
+        _log_unexpected(error)
+        response = pages.failed(UNEXPECTED, "unexpected_error")
+    if not is_loopback(request.url):
+        # Not on loopback: browsers would then refuse plain HTTP to every other program on the developer's machine.
+        response.headers["Strict-Transport-Security"] = "max-age=31536000"
+    return response
+
+
+def _refused(error: MailsyncError) -> func.HttpResponse:
+    if isinstance(error, Misconfigured):
+        emit(Event.MISCONFIGURED, reason=error.reason, detail=error.message)
+    return pages.refused(error, app().connector.approval_url() if refusal_for(error).approval else None)
+
+
+def _log_unexpected(error: Exception) -> None:
+    _log.error("unexpected_error type=%s at=%s", type(error).__qualname__, _place(error.__traceback__))
+
+
+def _place(traceback: TracebackType | None) -> str:
+    """Where an exception was raised, as `module:line`."""
+    place = "?"
+    while traceback:
+        place = f"{traceback.tb_frame.f_globals.get('__name__')}:{traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return place

@@ -1,0 +1,75 @@
+"""The routes by which an owner connects an inbox. Anonymous: Microsoft's answer carries no function key."""
+
+import azure.functions as func
+
+from auth_callback import pages
+from auth_callback.answers import answer
+from auth_callback.requests import check_origin, cookie, form
+from mailsync.bootstrap import app
+from mailsync.errors import Rejected
+
+SIGN_IN_COOKIE = "__Host-siftrock-signin"
+CONNECTED_COOKIE = "__Host-siftrock-connected"
+_MAX_AGE = 600
+
+blueprint = func.Blueprint()  # type: ignore[no-untyped-call]  # azure.functions leaves it untyped
+_open = func.AuthLevel.ANONYMOUS
+
+
+@blueprint.route(route="connect", methods=["GET"], auth_level=_open)
+def connect_page(req: func.HttpRequest) -> func.HttpResponse:
+    """Says what is asked and why, with the one button. `?invite=` is accepted and has no effect."""
+    return answer(req, lambda: pages.connect(app().settings.authority_host))
+
+
+@blueprint.route(route="connect", methods=["POST"], auth_level=_open)
+def connect_start(req: func.HttpRequest) -> func.HttpResponse:
+    """Starts OAuth: 303 to Microsoft, with the cookie that binds the sign-in to this browser."""
+
+    def start() -> func.HttpResponse:
+        check_origin(req)
+        started = app().connector.start()
+        response = pages.redirect(started.url)
+        # SameSite=None, because Microsoft's answer is a cross-site POST and must bring the cookie back.
+        response.headers.add("Set-Cookie", _cookie(SIGN_IN_COOKIE, started.cookie, _MAX_AGE, "None"))
+        return response
+
+    return answer(req, start)
+
+
+@blueprint.route(route="auth/callback", methods=["POST"], auth_level=_open)
+def auth_callback(req: func.HttpRequest) -> func.HttpResponse:
+    """Microsoft's answer (response_mode=form_post): 303 to the page about the new connection."""
+
+    def finish() -> func.HttpResponse:
+        finished = app().connector.finish(form(req), cookie(req, SIGN_IN_COOKIE))
+        response = pages.redirect("/connect/done")
+        response.headers.add("Set-Cookie", _cookie(CONNECTED_COOKIE, finished.cookie, _MAX_AGE, "Lax"))
+        response.headers.add("Set-Cookie", _cookie(SIGN_IN_COOKIE, "used", 0, "None"))
+        return response
+
+    return answer(req, finish)
+
+
+@blueprint.route(route="auth/callback", methods=["GET"], auth_level=_open)
+def auth_callback_admin_consent(req: func.HttpRequest) -> func.HttpResponse:
+    """Microsoft's answer to an administrator. It is only a notice: nothing in it is trusted or used."""
+
+    def told() -> func.HttpResponse:
+        if "error" in req.params:
+            return pages.admin_refused()
+        if req.params.get("admin_consent", "").lower() == "true":
+            return pages.approved()
+        raise Rejected("bad_answer", "Only an administrator's approval comes by GET.")
+
+    return answer(req, told)
+
+
+@blueprint.route(route="connect/done", methods=["GET"], auth_level=_open)
+def connect_done(req: func.HttpRequest) -> func.HttpResponse:
+    """How the new connection fares, in the browser that made it."""
+    return answer(req, lambda: pages.done(app().connector.connection(cookie(req, CONNECTED_COOKIE))))
+
+
+def _cookie(name: str, value: str, max_age: int, same_site: str) -> str:
+    return f"{name}={value}; HttpOnly; Secure; SameSite={same_site}; Path=/; Max-Age={max_age}"

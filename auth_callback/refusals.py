@@ -1,0 +1,202 @@
+"""What the owner is told for each reason: plain words and a way on. Reasons are stable; the words may change."""
+
+# ruff: noqa: RUF001 - these are texts for people, set with typographic apostrophes
+
+from dataclasses import dataclass
+
+from mailsync.errors import MailsyncError, Misconfigured, RetryLater
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A page: HTTP status, heading, what happened, what to do. `again` shows the button that starts afresh.
+
+    `approval` shows the link for an administrator, `technical` the error's own sentence, for an IT department.
+    """
+
+    status: int
+    title: str
+    happened: str
+    remedy: str
+    again: bool = True
+    approval: bool = False
+    technical: bool = False
+
+
+_START_AGAIN = "Start again, and finish in the same browser within ten minutes."
+_ASK = "ask your contact at Siftrock, and give them the code below."
+_CANCELLED = Refusal(
+    400,
+    "You did not give consent",
+    "The consent was declined on Microsoft’s page, so nothing was connected and nothing was stored.",
+    "If that was not your intention, start again and choose Accept on Microsoft’s page.",
+)
+_CODE_EXPIRED = Refusal(
+    400,
+    "The sign-in has run out",
+    "Microsoft’s answer came too late or had been used already, so nothing was connected.",
+    _START_AGAIN,
+)
+
+REFUSALS: dict[str, Refusal] = {
+    "bad_answer": Refusal(
+        400,
+        "This is not an answer from Microsoft",
+        "The page was called in a way that Microsoft’s sign-in never does.",
+        "Start again from the link you were given.",
+    ),
+    "wrong_site": Refusal(
+        403,
+        "Start from our own page",
+        "Another site tried to start the sign-in for you, so it was stopped.",
+        "If you do want to connect your inbox, start here.",
+    ),
+    "sign_in_unknown": Refusal(
+        400,
+        "This sign-in is not open",
+        "It was finished before, or was never begun here. That happens when a page is reloaded or an old tab is used.",
+        "If you have already seen the page that says your inbox is connected, all is well. Otherwise start again.",
+    ),
+    "sign_in_expired": Refusal(
+        400, "The sign-in took too long", "More than ten minutes passed, so it was closed for safety.", _START_AGAIN
+    ),
+    "wrong_browser": Refusal(
+        400,
+        "This browser did not begin the sign-in",
+        "The sign-in began in another browser or window, or this browser blocks or has lost our cookie.",
+        "Start again and stay in one browser. If it happens again, allow cookies for this site.",
+    ),
+    "bad_id_token": Refusal(
+        400,
+        "Microsoft’s answer could not be trusted",
+        "The identity in the answer did not pass our checks, so nothing was connected.",
+        f"Start again. If it happens again: {_ASK}",
+        technical=True,
+    ),
+    "identity_mismatch": Refusal(
+        400,
+        "Microsoft’s answer could not be trusted",
+        "Two parts of the answer name different people, so nothing was connected.",
+        f"Start again. If it happens again: {_ASK}",
+        technical=True,
+    ),
+    "personal_account": Refusal(
+        403,
+        "That is a personal Microsoft account",
+        "Only inboxes of a work or school account (Microsoft 365) can be connected.",
+        "Start again and choose the account of your marketing inbox.",
+    ),
+    "wrong_organization": Refusal(
+        403,
+        "That account belongs to another organization",
+        "This app serves inboxes of one organization only, and the account is not part of it.",
+        "Start again and choose the account of your marketing inbox.",
+    ),
+    "missing_permission": Refusal(
+        403,
+        "A permission is missing",
+        "Microsoft did not grant everything that is needed to read the inbox, so nothing was connected.",
+        "Start again and accept all of the permissions. If Microsoft does not offer them, your administrator has"
+        " limited them: the link below lets them approve the app.",
+        approval=True,
+        technical=True,
+    ),
+    "no_refresh_token": Refusal(
+        403,
+        "Lasting access was not granted",
+        "Microsoft let us read the inbox just once, which is of no use for keeping it up to date.",
+        "Start again and accept all of the permissions, including the one to keep access.",
+        technical=True,
+    ),
+    "guest_account": Refusal(
+        403,
+        "You signed in as a guest",
+        "A guest’s account has no inbox in the organization that it visits.",
+        "Start again and sign in with the account in the organization to which the inbox belongs.",
+    ),
+    "no_account": Refusal(
+        403,
+        "Siftrock does not expect this inbox",
+        "No Siftrock account lists the address you signed in with. We have thrown away the access that Microsoft"
+        " gave us.",
+        "Check that you chose the account of the marketing inbox and not your own. If you did, ask your contact at"
+        " Siftrock to add its address (the user name it signs in with) to your account.",
+    ),
+    "wrong_tenant": Refusal(
+        403,
+        "That organization is not the one we know",
+        "Inboxes of this domain are connected from another Microsoft 365 organization. We have thrown away the"
+        " access that Microsoft gave us.",
+        f"If your organization has moved: {_ASK}",
+        again=False,
+    ),
+    "other_account": Refusal(
+        409,
+        "This inbox is connected elsewhere",
+        "It already belongs to another Siftrock account, and is never moved without notice. Its connection is as"
+        " it was.",
+        f"If it should move: {_ASK}",
+        again=False,
+    ),
+    "consent_declined": _CANCELLED,
+    "code_expired": _CODE_EXPIRED,
+    "admin_approval_required": Refusal(
+        403,
+        "Your administrator has to approve the app first",
+        "Your organization does not let people give these permissions themselves. Nothing was connected.",
+        "Send the link below to your Microsoft 365 administrator. Once they have approved, start again.",
+        approval=True,
+    ),
+    "conditional_access": Refusal(
+        403,
+        "Your organization’s rules stopped the sign-in",
+        "A conditional access policy did not allow it, for example because of this device, network or country.",
+        "Try a managed device on your organization’s network. Otherwise give your IT department the code and the"
+        " details below: the sign-in log in Microsoft Entra shows which policy it was.",
+        technical=True,
+    ),
+    "admin_declined": Refusal(
+        400,
+        "The app was not approved",
+        "Microsoft reports that the approval for the organization was declined or did not succeed.",
+        "An administrator with the right to grant consent for the whole organization can open the link again.",
+        again=False,
+    ),
+}
+
+_BUSY = Refusal(
+    503,
+    "Please try again in a moment",
+    "A service that we depend on is busy or out of reach. Nothing is wrong with your inbox.",
+    "Wait a minute, then start again.",
+)
+_OURS = Refusal(
+    500,
+    "This is our mistake",
+    "The connector is not set up correctly. There is nothing that you did wrong, and the operator has been told.",
+    "Please try again later. If you are in contact with Siftrock about it, give them the code below.",
+)
+_OTHER = Refusal(
+    400,
+    "Microsoft refused the sign-in",
+    "The inbox was not connected, and nothing was stored.",
+    f"Start again. If it happens again: {_ASK}",
+    technical=True,
+)
+
+UNEXPECTED = Refusal(
+    500,
+    "Something went wrong on our side",
+    "An unexpected fault stopped the connection. It has been recorded.",
+    "Start again in a few minutes. If it happens again, give your contact at Siftrock the code below.",
+)
+"""For what no MailsyncError describes."""
+
+
+def refusal_for(error: MailsyncError) -> Refusal:
+    """The page for an error: by what must be done, then by its reason."""
+    if isinstance(error, RetryLater):
+        return _BUSY
+    if isinstance(error, Misconfigured):
+        return _OURS
+    return REFUSALS.get(error.reason, _OTHER)
