@@ -1,0 +1,140 @@
+"""The HTTP listener: requests become invocations, returns become responses.
+
+What the host's wire format loses on the way is lost here too: query values that are empty, cookie
+attributes that `RpcHttpCookie` has no field for.
+Reference: https://learn.microsoft.com/azure/azure-functions/functions-bindings-http-webhook-trigger
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from http.cookies import Morsel
+from typing import Any
+from urllib.parse import quote
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as Path
+
+from sandbox.host.config import HostOptions
+from sandbox.host.keys import Keys
+from sandbox.host.routes import build_routes
+from sandbox.host.runtime import Function, FunctionTimeout, Runtime
+
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
+_FORBIDDEN_HEADERS = {"content-length", "transfer-encoding", "connection"}
+
+Fire = Callable[[Function, str], Awaitable[None]]
+"""Runs a function that is not an HTTP one now, on an input text."""
+
+
+class BodyTooLargeError(Exception):
+    """The request's body exceeds the limit."""
+
+
+def create_application(runtime: Runtime, keys: Keys, options: HostOptions, fire: Fire) -> Starlette:
+    """The ASGI application: the app's routes, and the admin endpoint, which `fire` serves."""
+    routes = build_routes(runtime.functions, options.route_prefix)
+    pending: set[asyncio.Task[None]] = set()
+
+    async def serve(request: Request) -> Response:
+        for route in routes:
+            parameters = route.match(request.method, request.url.path)
+            if parameters is None:
+                continue
+            if not keys.admits(_presented_key(request), route.auth_level):
+                return Response(status_code=401)
+            try:
+                datum = await _request_datum(request, parameters, options.body_limit)
+                outcome = await runtime.invoke(route.function, datum)
+            except BodyTooLargeError:
+                return Response(status_code=413)
+            except FunctionTimeout:
+                return Response(status_code=500)
+            return _response(outcome.value) if outcome.ok else Response(status_code=500)
+        return Response(status_code=404)
+
+    async def admin(request: Request) -> Response:
+        if not keys.admits(request.headers.get("x-functions-key"), "ADMIN"):
+            return Response(status_code=401)
+        function = runtime.find(request.path_params["name"])
+        if function is None:
+            return Response(status_code=404)
+        if function.kind == "httpTrigger":
+            return Response("call an HTTP function by its route", status_code=400)
+        try:
+            text = str(json.loads(await request.body() or b"{}").get("input") or "")
+        except (ValueError, AttributeError):
+            return Response('the body has to be JSON such as {"input": ""}', status_code=400)
+        task = asyncio.ensure_future(fire(function, text))
+        pending.add(task)
+        task.add_done_callback(pending.discard)
+        return Response(status_code=202)
+
+    return Starlette(
+        routes=[
+            Path("/admin/functions/{name}", admin, methods=["POST"]),
+            Path("/{path:path}", serve, methods=_METHODS),
+        ]
+    )
+
+
+def _presented_key(request: Request) -> str | None:
+    return request.headers.get("x-functions-key") or request.query_params.get("code")
+
+
+async def _request_datum(request: Request, parameters: dict[str, str], limit: int) -> Any:
+    from azure_functions_runtime.bindings.datumdef import Datum
+
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise BodyTooLargeError
+    query: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if value:
+            query[name] = f"{query[name]},{value}" if name in query else value
+    headers: dict[str, str] = {}
+    for name, value in request.headers.items():
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    groups = {"headers": headers, "params": parameters, "query": query}
+    fields: dict[str, Any] = {
+        group: {name: Datum(value, "string") for name, value in pairs.items()} for group, pairs in groups.items()
+    }
+    fields["method"] = Datum(request.method, "string")
+    fields["url"] = Datum(str(request.url), "string")
+    fields["body"] = Datum(bytes(body), "bytes")
+    return Datum(fields, "http")
+
+
+def _response(datum: Any) -> Response:
+    if datum is None:
+        return Response(status_code=204)
+    if datum.type == "string":
+        return Response(datum.value, media_type="text/plain; charset=utf-8")
+    content = datum.value
+    response = Response(content["body"].value, status_code=int(content["status_code"].value))
+    for name, value in content["headers"].items():
+        if name.lower() not in _FORBIDDEN_HEADERS:
+            response.headers[name] = value.value
+    for cookies in content["cookies"] or ():
+        for morsel in cookies.values():
+            response.headers.append("set-cookie", _set_cookie(morsel))
+    return response
+
+
+def _set_cookie(morsel: Morsel[str]) -> str:
+    """A Set-Cookie value out of what RpcHttpCookie carries, the cookie's value escaped as ASP.NET does."""
+    parts = [f"{morsel.key}={quote(morsel.value, safe='')}"]
+    for attribute, label in (("expires", "expires"), ("max-age", "max-age"), ("domain", "domain"), ("path", "path")):
+        if morsel[attribute]:
+            parts.append(f"{label}={morsel[attribute]}")
+    if morsel["secure"]:
+        parts.append("secure")
+    if morsel["samesite"]:
+        parts.append(f"samesite={str(morsel['samesite']).lower()}")
+    if morsel["httponly"]:
+        parts.append("httponly")
+    return "; ".join(parts)
