@@ -1,0 +1,1 @@
+"""What the ports are in the world: one file each. Nothing else imports an SDK."""

@@ -1,0 +1,54 @@
+"""In-memory stands-in for the hint queue and the token vault."""
+
+from typing import TYPE_CHECKING
+
+from mailsync.models import Hint, StoredToken
+
+if TYPE_CHECKING:
+    from mailsync.errors import MailsyncError
+
+
+class FakeHintQueue:
+    """`HintQueue`. `sent` holds (hint, delay) in order; `failure`, where set, is raised instead of sending."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[Hint, float]] = []
+        self.failure: MailsyncError | None = None
+
+    def send(self, hint: Hint, delay: float = 0) -> None:
+        if self.failure:
+            raise self.failure
+        self.sent.append((hint, delay))
+
+    def take(self) -> list[tuple[Hint, float]]:
+        """Empties the queue."""
+        taken, self.sent = self.sent, []
+        return taken
+
+
+class FakeTokenVault:
+    """`TokenVault`. `loads` and `saves` count calls; `failure`, where set, is raised by each of them."""
+
+    def __init__(self) -> None:
+        self.secrets: dict[str, StoredToken] = {}
+        self.loads = 0
+        self.saves = 0
+        self.failure: MailsyncError | None = None
+
+    def load(self, mailbox_id: str) -> StoredToken | None:
+        self.loads += 1
+        self._fail()
+        return self.secrets.get(mailbox_id)
+
+    def save(self, mailbox_id: str, token: StoredToken) -> None:
+        self.saves += 1
+        self._fail()
+        self.secrets[mailbox_id] = token
+
+    def delete(self, mailbox_id: str) -> None:
+        self._fail()
+        self.secrets.pop(mailbox_id, None)
+
+    def _fail(self) -> None:
+        if self.failure:
+            raise self.failure

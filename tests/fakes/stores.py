@@ -1,0 +1,191 @@
+"""In-memory stands-in for the stores. `tests/contracts/` runs the same suites on them as on the adapters."""
+
+import itertools
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from mailsync.adapters.account_rules import already_claimed, normal_account, normal_address, normal_domain
+from mailsync.adapters.message_rows import row_bound
+from mailsync.errors import Rejected, StaleWrite
+from mailsync.models import Account, DueMailbox, Mailbox, SignInRecord, StoredMessage
+
+
+class FakeMailboxStore:
+    """`MailboxStore`. `rows` and `schedule` may be looked at; `writes` counts saves that went through."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Mailbox] = {}
+        self.schedule: dict[str, tuple[datetime, DueMailbox]] = {}
+        self.writes = 0
+        self._lock = threading.Lock()
+
+    def get(self, mailbox_id: str) -> Mailbox | None:
+        return self.rows.get(mailbox_id)
+
+    def save(self, mailbox: Mailbox) -> Mailbox:
+        with self._lock:
+            current = self.rows.get(mailbox.id)
+            if mailbox.version != (current.version if current else None):
+                raise StaleWrite("the mailbox has changed")
+            due_key = _due_key(mailbox)
+            if mailbox.due_key and mailbox.due_key != due_key:
+                self.schedule.pop(mailbox.due_key, None)
+            if due_key and mailbox.next_poll_at and due_key not in self.schedule:
+                self.schedule[due_key] = mailbox.next_poll_at, DueMailbox(due_key, mailbox.id)
+            self.writes += 1
+            saved = replace(mailbox, version=f"v{self.writes}", due_key=due_key)
+            self.rows[mailbox.id] = saved
+            return saved
+
+    def list(self) -> Iterator[Mailbox]:
+        yield from list(self.rows.values())
+
+    def due(self, now: datetime) -> Iterator[DueMailbox]:
+        entries = sorted(self.schedule.values(), key=lambda entry: (entry[0], entry[1].mailbox_id))
+        yield from [due for at, due in entries if _milliseconds(at) <= _milliseconds(now)]
+
+    def mark_queued(self, entry: DueMailbox, now: datetime) -> None:
+        with self._lock:
+            if known := self.schedule.get(entry.key):
+                self.schedule[entry.key] = known[0], replace(known[1], queued_at=now)
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def _due_key(mailbox: Mailbox) -> str | None:
+    return f"{_milliseconds(mailbox.next_poll_at)}-{mailbox.id}" if mailbox.next_poll_at else None
+
+
+class FakeMessageStore:
+    """`MessageStore`. `rows` by (mailbox id, row key) and `index` by (mailbox id, message id)."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], StoredMessage] = {}
+        self.index: dict[tuple[str, str], StoredMessage] = {}
+        self._lock = threading.Lock()
+        self._versions = itertools.count(1)
+
+    def find(self, mailbox_id: str, message_ids: Iterable[str], *, rows: bool = True) -> dict[str, StoredMessage]:
+        found = {}
+        for message_id in dict.fromkeys(message_ids):
+            if entry := self.index.get((mailbox_id, message_id)):
+                row = self.rows.get((mailbox_id, entry.row_key)) if rows and entry.row_key else None
+                if row:
+                    entry = replace(entry, columns=dict(row.columns), version=row.version)
+                found[message_id] = entry
+        return found
+
+    def write(self, mailbox_id: str, messages: Sequence[StoredMessage]) -> None:
+        with self._lock:
+            for message in messages:
+                self._write_one(mailbox_id, message)
+
+    def unseen(self, mailbox_id: str, folder_id: str, generation: int, since: datetime) -> Iterator[StoredMessage]:
+        for (mailbox, _), entry in list(self.index.items()):
+            wanted = mailbox == mailbox_id and entry.folder_id == folder_id and not entry.removed_generation
+            if wanted and entry.generation < generation and entry.row_key and entry.row_key < row_bound(since):
+                yield entry
+
+    def _write_one(self, mailbox_id: str, message: StoredMessage) -> None:
+        key = mailbox_id, message.message_id
+        _check(self.index.get(key), message.index_version, lambda entry: entry.index_version)
+        if message.row_key:
+            _check(self.rows.get((mailbox_id, message.row_key)), message.version, lambda row: row.version)
+            columns = {name: _clean(value) for name, value in message.columns.items()}
+            row = replace(message, columns=columns, version=f"r{next(self._versions)}")
+            self.rows[mailbox_id, message.row_key] = row
+        self.index[key] = replace(message, columns={}, version=None, index_version=f"i{next(self._versions)}")
+
+
+def _check(current, version, of) -> None:
+    if version != (of(current) if current else None):
+        raise StaleWrite("the message has changed")
+
+
+def _clean(value):
+    return (
+        value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace") if isinstance(value, str) else value
+    )
+
+
+class FakeAccountStore:
+    """`AccountStore`."""
+
+    def __init__(self, *accounts: Account) -> None:
+        self.rows: dict[str, Account] = {}
+        self._lock = threading.Lock()
+        for account in accounts:
+            self.add(account)
+
+    def add(self, account: Account) -> None:
+        account = normal_account(account)
+        with self._lock:
+            if account.id in self.rows:
+                raise already_claimed(f"The id {account.id}")
+            taken = {claim for other in self.rows.values() for claim in (*other.addresses, *other.domains)}
+            for claim in (*account.addresses, *account.domains):
+                if claim in taken:
+                    raise already_claimed(claim)
+            self.rows[account.id] = account
+
+    def get(self, account_id: str) -> Account | None:
+        return self.rows.get(account_id)
+
+    def list(self) -> Iterator[Account]:
+        yield from [self.rows[key] for key in sorted(self.rows)]
+
+    def claimed_by(self, address: str) -> tuple[Account, str | None] | None:
+        try:
+            address = normal_address(address)
+        except Rejected:
+            return None
+        domain = address.rpartition("@")[2]
+        exact = next(((account, None) for account in self.rows.values() if address in account.addresses), None)
+        return exact or next(((account, domain) for account in self.rows.values() if domain in account.domains), None)
+
+    def pin_tenant(self, account_id: str, domain: str, tenant_id: str) -> str:
+        domain = normal_domain(domain)
+        with self._lock:
+            account = self.rows.get(account_id)
+            if not account:
+                raise Rejected("unknown_account", f"There is no account {account_id}.")
+            pinned = account.tenant_ids.get(domain, tenant_id.lower())
+            self.rows[account_id] = replace(account, tenant_ids={**account.tenant_ids, domain: pinned})
+            return pinned
+
+
+class FakeSignInStore:
+    """`SignInStore`."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, SignInRecord] = {}
+        self._versions = itertools.count(1)
+        self._lock = threading.Lock()
+
+    def put(self, record: SignInRecord) -> None:
+        with self._lock:
+            if record.key in self.rows:
+                raise StaleWrite("a sign-in of this key exists")
+            self.rows[record.key] = replace(record, version=f"v{next(self._versions)}")
+
+    def get(self, key: str) -> SignInRecord | None:
+        return self.rows.get(key)
+
+    def take(self, record: SignInRecord) -> bool:
+        with self._lock:
+            current = self.rows.get(record.key)
+            if not current or current.version != record.version:
+                return False
+            del self.rows[record.key]
+            return True
+
+    def purge(self, now: datetime) -> int:
+        with self._lock:
+            expired = [key for key, record in self.rows.items() if record.expires_at <= now.astimezone(UTC)]
+            for key in expired:
+                del self.rows[key]
+            return len(expired)
