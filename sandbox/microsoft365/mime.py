@@ -143,7 +143,7 @@ def _leaf(part: Message, kind: str, content: _Content) -> None:
     disposition = _disposition(part)
     named = part.get_filename() is not None
     wanted = kind in {"text/plain", "text/html", "text/enriched"} or (kind.startswith("multipart/") and not named)
-    if disposition == "attachment" or not wanted or content.has_body or (named and disposition != "inline"):
+    if disposition == "attachment" or not wanted or content.has_body:
         inline = disposition == "inline" and part.get("Content-ID") is not None
         content.attachments |= not inline
         return

@@ -1,5 +1,6 @@
 """The header of an RFC 822 message, repaired where mail systems break it, as Graph properties show it."""
 
+import email.errors
 import email.header
 import email.utils
 import re
@@ -39,7 +40,9 @@ def find_start(raw: bytes) -> int | None:
         field = _FIELD.match(line)
         if field and field[1].lower() in _STANDARD:
             return offset
-        if field and any((other := _FIELD.match(rest)) and other[1].lower() in _STANDARD for rest in _block(raw, offset)):
+        if field and any(
+            (other := _FIELD.match(rest)) and other[1].lower() in _STANDARD for rest in _block(raw, offset)
+        ):
             return offset
         offset += len(line)
     return None
@@ -57,8 +60,7 @@ def repair(raw: bytes) -> bytes:
     """Makes the header readable: no space before a colon, folded lines that lost their indent indented again."""
     lines = raw.splitlines(keepends=True) if b"\r\n" in raw[:4096] else re.findall(rb"[^\n]*\n|[^\n]+", raw)
     end = next((i for i, line in enumerate(lines) if not line.strip()), len(lines))
-    standard = [i for i in range(end) if (f := _FIELD.match(lines[i])) and f[1].lower() in _STANDARD]
-    last = standard[-1] if standard else 0
+    last = max((i for i in range(end) if _is_standard(lines[i])), default=0)
     fixed = []
     for i, line in enumerate(lines[:end]):
         if line[:1] in b" \t" or (_FIELD.match(line) and not line.startswith(b"From ")):
@@ -98,7 +100,7 @@ def _decode_run(run: str) -> str:
     """Adjacent encoded words together, since many a mailer cuts a character in two between them."""
     try:
         parts = email.header.decode_header(run)
-    except (email.header.HeaderParseError, ValueError):
+    except (email.errors.HeaderParseError, ValueError):
         return run
     return "".join(p if isinstance(p, str) else decode(p, (charset or "").partition("*")[0]) for p, charset in parts)
 
@@ -127,10 +129,12 @@ def recipients(message: Message, name: str) -> list[Recipient]:
     values = [unfolded(value) for value in all_of(message, name)]
     found: list[Recipient] = []
     for value in values:
-        for display, address in _addresses(value):
-            address = clean(decoded(address)).strip("<> \t")
+        for raw_name, raw_address in _addresses(value):
+            name, address = decoded(raw_name).strip("\"' \t"), decoded(raw_address).strip("<> \t")
             if address:
-                found.append({"emailAddress": {"name": decoded(display).strip("\"' ") or address, "address": address}})
+                found.append({"emailAddress": {"name": name or address, "address": address}})
+            elif name:  # `MAILER-DAEMON <>`: somebody without an address
+                found.append({"emailAddress": {"name": name}})
     return found
 
 
@@ -145,7 +149,7 @@ def author(message: Message, names: Iterable[str]) -> Recipient | None:
     """The first of these fields that names anybody; an entry with an @ goes before one without."""
     for name in names:
         if people := recipients(message, name):
-            return next((person for person in people if "@" in person["emailAddress"]["address"]), people[0])
+            return next((person for person in people if "@" in person["emailAddress"].get("address", "")), people[0])
     return None
 
 

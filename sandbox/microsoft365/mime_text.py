@@ -28,6 +28,9 @@ _ALIASES = {
 }
 """Names that mail uses, with the superset that mail programs really write under them (as WHATWG maps them)."""
 
+_MISTAKEN = dict.fromkeys(("iso2022_jp_ext", "cp932", "euc-jp"), ("euc_jp", "cp932"))
+"""What a charset is mistaken for by the mailers of its country."""
+
 _UNDECLARED = {"", "us-ascii", "ascii", "7bit", "8bit", "unknown-8bit", "x-unknown", "unknown", "default"}
 _NOT_FOR_MAIL = {"unicode_escape", "raw_unicode_escape", "idna", "punycode", "undefined", "mbcs", "oem"}
 _JAPANESE_ESCAPE = re.compile(rb"\x1b\$[@B]|\x1b\([IJ]")
@@ -49,7 +52,8 @@ def decode(data: bytes, charset: str = "") -> str:
     elif declared == "utf-8":
         candidates = ["utf-8-sig"]
     else:
-        candidates = [_ALIASES.get(declared, declared), "utf-8-sig"]
+        name = _ALIASES.get(declared, declared)
+        candidates = [name, "utf-8-sig", *_MISTAKEN.get(name, ())]
     for name in candidates:
         if (text := _try(data, name)) is not None:
             return clean(text)

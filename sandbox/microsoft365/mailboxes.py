@@ -1,0 +1,256 @@
+"""A mailbox of Exchange Online: folders, messages, both kinds of ids, and a log of changes for each folder.
+
+Ids: https://learn.microsoft.com/graph/outlook-immutable-id. Folders:
+https://learn.microsoft.com/graph/api/resources/mailfolder
+"""
+
+import base64
+import bisect
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
+
+from sandbox.microsoft365.mime import Mail
+
+if TYPE_CHECKING:
+    from sandbox.microsoft365.world import User, World
+
+WELL_KNOWN = {
+    "inbox": "Inbox",
+    "archive": "Archive",
+    "sentitems": "Sent Items",
+    "deleteditems": "Deleted Items",
+    "junkemail": "Junk Email",
+    "drafts": "Drafts",
+}
+"""Well-known folder names with their display names."""
+
+Kind = Literal["created", "updated", "removed"]
+
+
+def graph_time(when: datetime) -> str:
+    """A time as Graph writes it for mail: UTC, whole seconds."""
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(slots=True, eq=False)
+class Message:
+    """One message. `properties` are Graph's, without id and folder; `id` changes on a move, `immutable_id` never."""
+
+    number: int
+    immutable_id: str
+    id: str
+    folder_id: str
+    received: datetime
+    properties: dict[str, Any]
+    moves: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An entry of a folder's log. `properties`: which ones an update changed."""
+
+    kind: Kind
+    message: Message
+    shown_id: str
+    properties: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True, eq=False)
+class Folder:
+    """A folder; `messages` by immutable id, `changes` oldest first and never shortened."""
+
+    id: str
+    display_name: str
+    messages: dict[str, Message] = field(default_factory=dict)
+    changes: list[Change] = field(default_factory=list)
+    _by_received: list[Message] = field(default_factory=list)
+    _sorted: bool = True
+
+    def received_between(self, low: datetime | None, high: datetime | None) -> list[Message]:
+        """Messages received in [low, high], oldest first, in a stable order."""
+        if not self._sorted:
+            self._by_received = sorted(self.messages.values(), key=_order)
+            self._sorted = True
+        rows = self._by_received
+        begin = bisect.bisect_left(rows, low, key=lambda m: m.received) if low else 0
+        end = bisect.bisect_right(rows, high, key=lambda m: m.received) if high else len(rows)
+        return rows[begin:end]
+
+    def log(self, kind: Kind, message: Message, properties: Iterable[str] = ()) -> None:
+        """Notes a change; `message` is in the folder, or has just left it."""
+        if kind == "created":
+            self.messages[message.immutable_id] = message
+        elif kind == "removed":
+            del self.messages[message.immutable_id]
+        self._sorted = self._sorted and kind == "updated"
+        self.changes.append(Change(kind, message, message.id, frozenset(properties)))
+
+
+def _order(message: Message) -> tuple[datetime, int]:
+    return message.received, message.number
+
+
+class Mailbox:
+    """One user's mailbox."""
+
+    def __init__(self, user_id: str, now: Callable[[], datetime]) -> None:
+        self.user_id = user_id
+        self._now = now
+        self._numbers = 0
+        self._messages: dict[str, Message] = {}
+        self._by_mutable: dict[str, Message] = {}
+        self._conversations: dict[str, str] = {}
+        self.folders: dict[str, Folder] = {}
+        self._well_known = {name: self.create_folder(title) for name, title in WELL_KNOWN.items()}
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def create_folder(self, display_name: str) -> Folder:
+        """A new folder."""
+        folder = Folder(_folder_id(self.user_id, len(self.folders)), display_name)
+        self.folders[folder.id] = folder
+        return folder
+
+    def folder(self, name: str) -> Folder | None:
+        """A folder by well-known name (in any case) or by id (case matters)."""
+        return self._well_known.get(name.lower()) or self.folders.get(name)
+
+    def find(self, message_id: str, *, immutable: bool) -> Message | None:
+        """The message that has this id, of this kind, now."""
+        return (self._messages if immutable else self._by_mutable).get(message_id)
+
+    def messages(self) -> list[Message]:
+        """Every message, in order of arrival."""
+        return list(self._messages.values())
+
+    def deliver(self, mail: Mail, *, folder: str = "inbox", received: datetime | None = None) -> Message:
+        """Puts a message into a folder, received now unless told when.
+
+        Exchange keeps fractions of a second, shows whole ones and filters by what it keeps: so a time of whole
+        seconds gets a fraction (https://github.com/OfficeDev/ews-managed-api/issues/139 shows them kept).
+        """
+        target = self._folder(folder)
+        number, self._numbers = self._numbers, self._numbers + 1
+        if received is None:
+            received = self._now()
+        elif not received.microsecond:
+            received += timedelta(milliseconds=number * 37 % 1000)
+        immutable_id = _message_id(self.user_id, number, None)
+        message = Message(number, immutable_id, _message_id(self.user_id, number, 0), target.id, received, {})
+        message.properties = {**mail.properties, **self._added(message, mail)}
+        self._messages[immutable_id] = message
+        self._by_mutable[message.id] = message
+        target.log("created", message)
+        return message
+
+    def update(self, message: Message, changes: dict[str, Any]) -> None:
+        """Changes properties such as `isRead`."""
+        message.properties.update(changes)
+        self._touch(message)
+        self.folders[message.folder_id].log("updated", message, (*changes, "changeKey", "lastModifiedDateTime"))
+
+    def move(self, message: Message, folder: str) -> None:
+        """Moves a message: its mutable id changes, the immutable one stays."""
+        target = self._folder(folder)
+        if target.id == message.folder_id:
+            return
+        self.folders[message.folder_id].log("removed", message)
+        del self._by_mutable[message.id]
+        message.moves += 1
+        message.id = _message_id(self.user_id, message.number, message.moves)
+        message.folder_id = target.id
+        self._by_mutable[message.id] = message
+        self._touch(message)
+        target.log("created", message)
+
+    def delete(self, message: Message) -> None:
+        """Deletes a message for good."""
+        self.folders[message.folder_id].log("removed", message)
+        del self._messages[message.immutable_id]
+        del self._by_mutable[message.id]
+
+    def _folder(self, name: str) -> Folder:
+        folder = self.folder(name)
+        if folder is None:
+            raise ValueError(f"the mailbox has no folder {name!r}")
+        return folder
+
+    def _touch(self, message: Message) -> None:
+        message.properties["lastModifiedDateTime"] = graph_time(self._now())
+        message.properties["changeKey"] = _change_key(message.number, len(self.folders[message.folder_id].changes))
+
+    def _added(self, message: Message, mail: Mail) -> dict[str, Any]:
+        """What the mailbox adds to what the message says."""
+        received = graph_time(message.received)
+        internet_id = mail.properties["internetMessageId"] or f"<{message.number:08d}@{self.user_id}>"
+        return {
+            "createdDateTime": received,
+            "lastModifiedDateTime": received,
+            "changeKey": _change_key(message.number, 0),
+            "categories": [],
+            "receivedDateTime": received,
+            "sentDateTime": graph_time(mail.sent) if mail.sent else received,
+            "internetMessageId": internet_id,
+            "conversationId": self._conversation(message, mail, internet_id),
+            "isDeliveryReceiptRequested": None,
+            "isReadReceiptRequested": False,
+            "isRead": False,
+            "isDraft": False,
+            "webLink": f"https://outlook.office365.com/owa/?ItemID={quote(message.id, safe='')}"
+            "&exvsurl=1&viewmodel=ReadMessageItem",
+            "inferenceClassification": "focused",
+            "flag": {"flagStatus": "notFlagged"},
+        }
+
+    def _conversation(self, message: Message, mail: Mail, internet_id: str) -> str:
+        """By Outlook's thread index or the ids it refers to; a message that refers to none joins its topic."""
+        thread = mail.thread
+        keys = [f"index:{thread.index}"] if thread.index else []
+        keys += [f"id:{reference}" for reference in (internet_id, *reversed(thread.references))]
+        if len(keys) == 1 and thread.topic:
+            keys.append(f"topic:{thread.topic}")
+        known = next((self._conversations[key] for key in keys if key in self._conversations), None)
+        conversation = known or _conversation_id(self.user_id, message.number)
+        for key in keys:
+            self._conversations.setdefault(key, conversation)
+        return conversation
+
+
+def create(world: "World", user: "User") -> Mailbox:
+    """The factory of a world's mailboxes."""
+    return Mailbox(user.user_id, world.now)
+
+
+def _opaque(prefix: str, size: int, *seed: object) -> str:
+    """Base64url that looks like Exchange's: a constant beginning, then bytes that only `seed` decides."""
+    digest = hashlib.shake_128("/".join(map(str, seed)).encode()).digest(size)
+    return prefix + base64.urlsafe_b64encode(digest).decode()
+
+
+def _message_id(user_id: str, number: int, moves: int | None) -> str:
+    """A message id; `moves` None for the immutable kind.
+
+    Ids are case-sensitive, so two neighbours share theirs but for the case of one letter: whoever folds case
+    anywhere confuses them.
+    """
+    letter = "q" if number % 2 else "Q"
+    if moves is None:
+        return f"{_opaque('AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0A', 30, user_id, number // 2)}{letter}_AAA="
+    return f"{_opaque('AAMkAG', 105, user_id, number // 2, moves)}{letter}AAA="
+
+
+def _folder_id(user_id: str, number: int) -> str:
+    return f"{_opaque('AAMkAG', 78, user_id, 'folder', number)}AAA="
+
+
+def _conversation_id(user_id: str, number: int) -> str:
+    return f"{_opaque('AAQkAG', 48, user_id, 'conversation', number)}AAQAA=="
+
+
+def _change_key(number: int, version: int) -> str:
+    return base64.b64encode(hashlib.shake_128(f"{number}/{version}".encode()).digest(22)).decode()
