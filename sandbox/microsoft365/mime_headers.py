@@ -37,15 +37,15 @@ def find_start(raw: bytes) -> int | None:
     """Where the header begins: junk before it is passed over. None where there is none."""
     offset = 0
     for line in raw[:65536].splitlines(keepends=True)[:20]:
-        field = _FIELD.match(line)
-        if field and field[1].lower() in _STANDARD:
-            return offset
-        if field and any(
-            (other := _FIELD.match(rest)) and other[1].lower() in _STANDARD for rest in _block(raw, offset)
-        ):
+        if _FIELD.match(line) and any(map(_is_standard, _block(raw, offset))):
             return offset
         offset += len(line)
     return None
+
+
+def _is_standard(line: bytes) -> bool:
+    found = _FIELD.match(line)
+    return found is not None and found[1].lower() in _STANDARD
 
 
 def _block(raw: bytes, offset: int) -> Iterator[bytes]:
