@@ -1,0 +1,193 @@
+"""The port `MailService` over Microsoft Graph: each method is one operation, linked to its reference page."""
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import msgspec
+
+from mailsync.adapters import graph_messages as wire
+from mailsync.adapters.graph_errors import error_of, is_missing
+from mailsync.adapters.graph_transport import IMMUTABLE, GraphTransport, utc_now
+from mailsync.adapters.http import Answer
+from mailsync.errors import MailsyncError, RetryLater
+from mailsync.models import DeltaPage, HistoryPage, Message, Profile
+from mailsync.ports import Clock, GetToken
+
+if TYPE_CHECKING:
+    import requests
+
+_BATCH = 20
+"""Requests that one batch may hold: https://learn.microsoft.com/graph/json-batching."""
+_NEWEST_FIRST = "$orderby=receivedDateTime%20desc"
+
+
+class _Id(msgspec.Struct, frozen=True):
+    id: str
+
+
+class _User(msgspec.Struct, frozen=True, rename="camel"):
+    id: str
+    user_principal_name: str
+    mail: str | None = None
+    display_name: str | None = None
+
+
+class _Part(msgspec.Struct, frozen=True):
+    id: str
+    status: int
+    headers: dict[str, str] | None = None
+    body: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _Parts(msgspec.Struct, frozen=True):
+    responses: list[_Part]
+
+
+class GraphClient:
+    """One user's mail.
+
+    `endpoint`: Graph's root with version; no token goes anywhere else. `get_token` gives an access token;
+    `fresh_token` another one after a 401, although the first has not expired. `page_size`: messages a page.
+    `sleep` takes seconds. Graph allows four requests at once a mailbox, of all that use it.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        session: "requests.Session",
+        get_token: GetToken,
+        *,
+        fresh_token: GetToken | None = None,
+        page_size: int = 100,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._page_size = page_size
+        self._clock = clock
+        self._transport = GraphTransport(
+            endpoint=endpoint.rstrip("/"),
+            session=session,
+            get_token=get_token,
+            fresh_token=fresh_token,
+            page_size=page_size,
+            sleep=sleep,
+            clock=clock,
+        )
+
+    def me(self) -> Profile:
+        """GET /me: https://learn.microsoft.com/graph/api/user-get."""
+        raw = self._transport.get("me", "/me?$select=id,displayName,mail,userPrincipalName")
+        user = _read("me", raw, lambda raw: msgspec.json.decode(raw, type=_User))
+        return Profile(user.id.lower(), user.user_principal_name, user.mail or "", user.display_name or "")
+
+    def folder_id(self, folder: str) -> str:
+        """GET /me/mailFolders/{id}: https://learn.microsoft.com/graph/api/mailfolder-get."""
+        raw = self._transport.get("folder_id", f"{_folder(folder)}?$select=id")
+        return _read("folder_id", raw, lambda raw: msgspec.json.decode(raw, type=_Id)).id
+
+    def start_delta(self, folder: str, since: datetime | None) -> DeltaPage:
+        """GET …/messages/delta: https://learn.microsoft.com/graph/api/message-delta.
+
+        The only filter it takes is `receivedDateTime ge` (or `gt`), the only order newest first.
+        """
+        path = f"{_folder(folder)}/messages/delta?$select={wire.SELECT}&{_NEWEST_FIRST}"
+        if since is not None:
+            path += f"&$filter={_encode(f'receivedDateTime ge {_time(since)}')}"
+        return self._delta("start_delta", self._transport.get("start_delta", path, filtered=since is not None))
+
+    def follow_delta(self, link: str) -> DeltaPage:
+        """GET a next or delta link as it was given: https://learn.microsoft.com/graph/delta-query-messages."""
+        return self._delta("follow_delta", self._transport.follow("follow_delta", link))
+
+    def history(self, folder: str, since: datetime, before: datetime | None, skip: int) -> HistoryPage:
+        """GET …/messages: https://learn.microsoft.com/graph/api/mailfolder-list-messages.
+
+        What $orderby names must come first in $filter, or Graph answers InefficientFilter. The count is asked
+        for on the first page only, as it costs Graph a pass over the window.
+        """
+        window = f"receivedDateTime ge {_time(since)}"
+        if before is not None:
+            window += f" and receivedDateTime le {_time(before)}"
+        path = f"{_folder(folder)}/messages?$select={wire.SELECT}&$filter={_encode(window)}&{_NEWEST_FIRST}"
+        path += f"&$top={self._page_size}&$skip={skip}"
+        first = before is None and skip == 0
+        page = _read("history", self._transport.get("history", f"{path}&$count=true" if first else path), wire.page)
+        return HistoryPage(wire.to_messages(page.value), page.next_link is not None, page.count if first else None)
+
+    def messages(self, ids: Sequence[str]) -> dict[str, Message]:
+        """POST /$batch of GET /me/messages/{id}: https://learn.microsoft.com/graph/api/message-get."""
+        found: dict[str, Message] = {}
+        wanted = list(dict.fromkeys(ids))
+        for start in range(0, len(wanted), _BATCH):
+            found |= self._batch(wanted[start : start + _BATCH])
+        return found
+
+    def _batch(self, ids: Sequence[str]) -> dict[str, Message]:
+        """Each entry of a batch has a status of its own: what was throttled is asked again, what is gone left out."""
+        found: dict[str, Message] = {}
+        waits = self._transport.waits()
+        while ids:
+            refused: dict[str, MailsyncError] = {}
+            for message_id, answer in self._ask(ids).items():
+                if answer.status == 200:
+                    found[message_id] = wire.to_message(_read("messages", answer.body, wire.message))
+                elif not is_missing(answer):
+                    refused[message_id] = error_of("messages", answer, self._clock())
+            if refused:
+                waits.take(max(refused.values(), key=_gravity))
+            ids = list(refused)
+        return found
+
+    def _ask(self, ids: Sequence[str]) -> dict[str, Answer]:
+        """The answer to each id; an entry that the batch's answer forgot counts as timed out."""
+        path = f"/me/messages/%s?$select={wire.SELECT}"
+        requests = [
+            {"id": str(n), "method": "GET", "url": path % _encode(message_id), "headers": {"Prefer": IMMUTABLE}}
+            for n, message_id in enumerate(ids)
+        ]
+        raw = self._transport.post("messages", "/$batch", msgspec.json.encode({"requests": requests}))
+        answers = _read("messages", raw, lambda raw: msgspec.json.decode(raw, type=_Parts)).responses
+        parts = {part.id: part for part in answers}
+        forgotten = _Part("", 504)
+        return {message_id: _answer(parts.get(str(n), forgotten)) for n, message_id in enumerate(ids)}
+
+    def _delta(self, operation: str, raw: bytes) -> DeltaPage:
+        """The one place that reads paging links: a page has either, and both lead back to the endpoint."""
+        page = _read(operation, raw, wire.page)
+        link = page.next_link or page.delta_link
+        if link is None:
+            raise RetryLater("graph_unavailable", f"{operation}: the page has neither a next nor a delta link")
+        return DeltaPage(wire.to_messages(page.value), self._transport.own(link), page.next_link is None)
+
+
+def _read[T](operation: str, raw: bytes, decode: Callable[[bytes], T]) -> T:
+    """Decodes an answer; one that is not what it should be is Graph's trouble, and passes."""
+    try:
+        return decode(raw)
+    except ValueError as error:
+        raise RetryLater("graph_unavailable", f"{operation}: the answer is not what Graph documents") from error
+
+
+def _answer(part: _Part) -> Answer:
+    return Answer(part.status, {name.lower(): value for name, value in (part.headers or {}).items()}, bytes(part.body))
+
+
+def _gravity(error: MailsyncError) -> tuple[bool, float]:
+    """What waiting does not mend comes first, then the longest wait."""
+    return not isinstance(error, RetryLater), (isinstance(error, RetryLater) and error.retry_after) or 0.0
+
+
+def _folder(folder: str) -> str:
+    return f"/me/mailFolders/{_encode(folder)}"
+
+
+def _encode(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _time(value: datetime) -> str:
+    """An Edm.DateTimeOffset; fractions only where there are some, as Graph's own times have none."""
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,72 @@
+"""What a refusal by Graph means for the program, and what it may be asked again.
+
+https://learn.microsoft.com/graph/errors. The status decides first; the code refines it. Graph's sentence is
+never carried over: it may quote what was asked.
+"""
+
+import re
+from datetime import datetime
+
+import msgspec
+
+from mailsync.adapters.http import Answer, retry_after
+from mailsync.errors import FilterRefused, MailsyncError, ReconnectRequired, Rejected, RetryLater, SyncStateLost
+
+_LOST = {"syncstatenotfound", "resyncrequired", "syncstateinvalid"}
+_NO_MAILBOX = {"mailboxnotenabledforrestapi", "mailboxnotsupportedforrestapi", "errormailboxnotfound"}
+_NO_MAILBOX |= {"errornonexistentmailbox", "errornomailbox", "errorinvalidmailbox"}
+_NO_FOLDER = {"erroritemnotfound", "errorfoldernotfound", "errorparentfoldernotfound", "errorinvalididmalformed"}
+_BUSY = {"errorserverbusy", "errormailboxmoveinprogress", "errormailboxstoreunavailable", "errorconnectionfailed"}
+_THROTTLED = {"applicationthrottled", "toomanyrequests", "errorexceededconnectioncount"}
+
+
+class _Inner(msgspec.Struct, frozen=True):
+    code: str = ""
+
+
+class _Body(msgspec.Struct, frozen=True):
+    error: _Inner = _Inner()
+
+
+def code_of(answer: Answer) -> str:
+    """Graph's error code, as far as it is a plain word; "" where there is none."""
+    try:
+        code = msgspec.json.decode(answer.body, type=_Body).error.code
+    except ValueError:
+        return ""
+    return code if re.fullmatch(r"[A-Za-z0-9_.\-]{1,80}", code) else ""
+
+
+def is_missing(answer: Answer) -> bool:
+    """Whether the answer says that one message is gone, and nothing worse."""
+    return answer.status == 404 and code_of(answer).lower() not in _NO_MAILBOX
+
+
+def error_of(operation: str, answer: Answer, now: datetime, *, filtered: bool = False) -> MailsyncError:
+    """The error that a refused request is. `filtered`: the request carried a delta filter.
+
+    Delta that has lost its state: https://learn.microsoft.com/graph/delta-query-overview. Throttling:
+    https://learn.microsoft.com/graph/throttling.
+    """
+    code = code_of(answer)
+    lower = code.lower()
+    request_id = re.sub(r"[^0-9A-Za-z-]", "", answer.headers.get("request-id", ""))[:40]
+    said = f"{operation}: Graph answered {answer.status} {code or '(no code)'}, request-id {request_id or 'unknown'}"
+    delta = operation.endswith("_delta")
+    if delta and (answer.status == 410 or lower in _LOST):
+        return SyncStateLost(said)
+    if answer.status == 429 or lower in _THROTTLED:
+        return RetryLater("graph_throttled", said, retry_after(answer.headers, now))
+    if answer.status >= 500 or answer.status == 408 or lower in _BUSY:
+        return RetryLater("graph_unavailable", said, retry_after(answer.headers, now))
+    if lower in _NO_MAILBOX:
+        return Rejected("mailbox_not_enabled", f"{said}; the account has no Exchange Online mailbox")
+    if answer.status == 401:
+        return RetryLater("graph_unauthorized", f"{said}; a fresh token was refused too")
+    if answer.status == 403:
+        return ReconnectRequired("access_denied", f"{said}; access to the mailbox was taken away")
+    if lower in _NO_FOLDER and operation != "messages":
+        return Rejected("folder_not_found", f"{said}; check MAIL_FOLDERS")
+    if filtered and answer.status == 400:
+        return FilterRefused(said)
+    return Rejected("graph_refused", said)

@@ -1,0 +1,223 @@
+"""What Graph says of messages: its JSON as typed structs, and their conversion to contract columns.
+
+https://learn.microsoft.com/graph/api/resources/message. Decoding is strict first, which is fast; where an
+answer holds something of a wrong type, it is read again property by property, so that one odd property
+costs that property alone and never a message.
+"""
+
+import json
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from mailsync.models import Message
+
+SELECT = (
+    "internetMessageId,conversationId,parentFolderId,receivedDateTime,sentDateTime,subject,from,sender,replyTo,"
+    "toRecipients,ccRecipients,importance,isRead,hasAttachments,webLink,body,bodyPreview,internetMessageHeaders"
+)
+"""The properties that the contract stores; `id` comes with every message."""
+
+_log = logging.getLogger(__name__)
+
+
+class WireAddress(msgspec.Struct, frozen=True, gc=False):
+    """An emailAddress."""
+
+    address: str | None = None
+    name: str | None = None
+
+
+class WireRecipient(msgspec.Struct, frozen=True, rename="camel"):
+    """A recipient."""
+
+    email_address: WireAddress | None = None
+
+
+class WireBody(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """An itemBody."""
+
+    content_type: str | None = None
+    content: str | None = None
+
+
+class WireHeader(msgspec.Struct, frozen=True, gc=False):
+    """An internetMessageHeader."""
+
+    name: str | None = None
+    value: str | None = None
+
+
+_Text = str | None | UnsetType
+_Flag = bool | None | UnsetType
+_Time = datetime | None | UnsetType
+_Person = WireRecipient | None | UnsetType
+_People = list[WireRecipient] | None | UnsetType
+
+
+class WireMessage(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """A message, or the part of one that an update mentions: what is absent stays UNSET."""
+
+    id: str | None = None
+    removed: Any = msgspec.field(name="@removed", default=None)
+    internet_message_id: _Text = UNSET
+    conversation_id: _Text = UNSET
+    parent_folder_id: _Text = UNSET
+    received_date_time: _Time = UNSET
+    sent_date_time: _Time = UNSET
+    subject: _Text = UNSET
+    from_: _Person = msgspec.field(name="from", default=UNSET)
+    sender: _Person = UNSET
+    reply_to: _People = UNSET
+    to_recipients: _People = UNSET
+    cc_recipients: _People = UNSET
+    importance: _Text = UNSET
+    is_read: _Flag = UNSET
+    has_attachments: _Flag = UNSET
+    web_link: _Text = UNSET
+    body: WireBody | UnsetType | None = UNSET
+    body_preview: _Text = UNSET
+    internet_message_headers: list[WireHeader] | UnsetType | None = UNSET
+
+
+class WirePage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of messages with its links, which are opaque."""
+
+    value: list[WireMessage]
+    next_link: str | None = msgspec.field(name="@odata.nextLink", default=None)
+    delta_link: str | None = msgspec.field(name="@odata.deltaLink", default=None)
+    count: int | None = msgspec.field(name="@odata.count", default=None)
+
+
+_FIELDS = {field.encode_name: field for field in msgspec.structs.fields(WireMessage)}
+_page_decoder = msgspec.json.Decoder(WirePage)
+_message_decoder = msgspec.json.Decoder(WireMessage)
+_encoder = msgspec.json.Encoder()
+
+
+def page(raw: bytes) -> WirePage:
+    """A page as Graph sent it. Raises ValueError where it is no JSON, or no page."""
+    try:
+        return _page_decoder.decode(raw)
+    except ValueError:  # msgspec's errors are ValueErrors
+        loose = _loose(raw)
+    items = loose.get("value")
+    if not isinstance(items, list):
+        raise ValueError("the answer holds no list of messages")  # noqa: TRY004, what is read is a text
+    links = {name: value for name, value in loose.items() if name != "value"}
+    return msgspec.convert(links | {"value": [_mend(item) for item in items]}, WirePage)
+
+
+def message(raw: bytes) -> WireMessage:
+    """One message as Graph sent it. Raises ValueError where it is no JSON object."""
+    try:
+        return _message_decoder.decode(raw)
+    except ValueError:
+        return _mend(_loose(raw))
+
+
+def to_messages(wire: Iterable[WireMessage]) -> tuple[Message, ...]:
+    """Converts what has an id; the rest cannot be named, let alone stored, and is logged."""
+    messages = []
+    for item in wire:
+        if item.id:
+            messages.append(to_message(item))
+        else:
+            _log.warning("an entry without an id was left out")
+    return tuple(messages)
+
+
+def to_message(wire: WireMessage) -> Message:
+    """One message in contract columns, holding only what Graph mentioned.
+
+    A text that is null becomes "", a list that is null becomes []. Flags, times, headers and folder have no
+    empty value: null is passed over there, and leaves what is stored. The id is `Message.id`, not a column.
+    """
+    if wire.removed is not None:
+        return Message(wire.id or "", removed=True)
+    columns: dict[str, str | bool | datetime] = {}
+    texts = (
+        ("internetMessageId", wire.internet_message_id),
+        ("conversationId", wire.conversation_id),
+        ("subject", wire.subject),
+        ("importance", wire.importance),
+        ("webLink", wire.web_link),
+        ("bodyPreview", wire.body_preview),
+    )
+    columns |= {name: value or "" for name, value in texts if value is not UNSET}
+    flags = (("isRead", wire.is_read), ("hasAttachments", wire.has_attachments))
+    columns |= {name: value for name, value in flags if isinstance(value, bool)}
+    times = (("receivedDateTime", wire.received_date_time), ("sentDateTime", wire.sent_date_time))
+    columns |= {name: _utc(value) for name, value in times if isinstance(value, datetime)}
+    people = (("replyTo", wire.reply_to), ("toRecipients", wire.to_recipients), ("ccRecipients", wire.cc_recipients))
+    columns |= {name: _addresses(value or ()) for name, value in people if not isinstance(value, UnsetType)}
+    return Message(wire.id or "", columns | _structured(wire))
+
+
+def _structured(wire: WireMessage) -> dict[str, str | bool | datetime]:
+    """The columns that come from inside a property."""
+    columns: dict[str, str | bool | datetime] = {}
+    if isinstance(wire.parent_folder_id, str):
+        columns["parentFolderId"] = wire.parent_folder_id
+    if not isinstance(wire.from_, UnsetType):
+        author = _address(wire.from_)
+        columns |= {"fromAddress": author.address or "", "fromName": author.name or ""}
+    if not isinstance(wire.sender, UnsetType):
+        columns["senderAddress"] = _address(wire.sender).address or ""
+    if not isinstance(wire.body, UnsetType):
+        body = wire.body or WireBody()
+        columns |= {"bodyContentType": (body.content_type or "").lower(), "body": body.content or ""}
+    if isinstance(wire.internet_message_headers, list):
+        pairs = [{"name": header.name or "", "value": header.value or ""} for header in wire.internet_message_headers]
+        columns["headers"] = _encoder.encode(pairs).decode()
+    return columns
+
+
+def _address(recipient: WireRecipient | None) -> WireAddress:
+    return (recipient and recipient.email_address) or WireAddress()
+
+
+def _addresses(recipients: Iterable[WireRecipient]) -> str:
+    people = [person for recipient in recipients if (person := recipient.email_address)]
+    return _encoder.encode([{"address": p.address or "", "name": p.name or ""} for p in people]).decode()
+
+
+def _utc(value: datetime) -> datetime:
+    """Graph's times are UTC; one without a zone is taken to be so."""
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _loose(raw: bytes) -> dict[str, Any]:
+    """JSON that msgspec refuses for its text: Windows text may hold half of a surrogate pair."""
+    loose = json.loads(raw.decode("utf-8", "replace"))
+    if not isinstance(loose, dict):
+        raise ValueError("the answer is no JSON object")  # noqa: TRY004, what is read is a text
+    return loose
+
+
+def _mend(item: object) -> WireMessage:
+    """Takes each property that has its right type, and leaves the others out."""
+    kept = {}
+    for name, value in item.items() if isinstance(item, dict) else ():
+        if (field := _FIELDS.get(name)) is None:
+            continue
+        try:
+            kept[field.name] = msgspec.convert(_whole(value), field.type)
+        except msgspec.ValidationError:
+            _log.warning("a message's property %s has an unexpected type and was left out", name)
+    return WireMessage(**kept)
+
+
+def _whole(value: Any) -> Any:
+    """Puts U+FFFD in the place of halves of surrogate pairs, which no UTF-8 can hold."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_whole(entry) for entry in value]
+    if isinstance(value, dict):
+        return {name: _whole(entry) for name, entry in value.items()}
+    return value

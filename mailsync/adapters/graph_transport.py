@@ -1,0 +1,133 @@
+"""One request to Graph: where it may go, what it carries, how often it is tried, what its refusal means.
+
+A bearer token goes to the configured endpoint alone: every link is checked before it is followed, and a
+redirect is an error. Short waits are taken in place, long ones are the caller's.
+"""
+
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from mailsync.adapters import http
+from mailsync.adapters.graph_errors import error_of
+from mailsync.errors import MailsyncError, Rejected, RetryLater
+from mailsync.ports import Clock, GetToken
+
+if TYPE_CHECKING:
+    import requests
+
+IMMUTABLE = 'IdType="ImmutableId"'
+"""Asked of every request: https://learn.microsoft.com/graph/outlook-immutable-id."""
+
+_WAITS = (0.5, 2.0)
+"""Seconds before the second and the third try, where Graph names none; there is no fourth."""
+_LONGEST_WAIT = 5.0
+
+
+def utc_now() -> datetime:
+    """The clock of everything that is not a test."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphTransport:
+    """Sends requests as one user. See `GraphClient` for the fields."""
+
+    endpoint: str
+    session: "requests.Session" = field(repr=False)
+    get_token: GetToken = field(repr=False)
+    fresh_token: GetToken | None = field(default=None, repr=False)
+    page_size: int = 100
+    sleep: Callable[[float], None] = time.sleep
+    clock: Clock = utc_now
+
+    def get(self, operation: str, path: str, *, filtered: bool = False) -> bytes:
+        """GET below the endpoint; `filtered`: the query carries a delta filter, which Graph may refuse."""
+        return self._send(operation, "GET", self.endpoint + path, None, filtered)
+
+    def follow(self, operation: str, link: str) -> bytes:
+        """GET a link as it was given. Raises Rejected where it leads elsewhere."""
+        return self._send(operation, "GET", self.own(link), None, False)
+
+    def post(self, operation: str, path: str, body: bytes) -> bytes:
+        """POST JSON below the endpoint. Only what may be repeated is sent so."""
+        return self._send(operation, "POST", self.endpoint + path, body, False)
+
+    def own(self, link: str) -> str:
+        """`link`, which must lead to the endpoint: else Rejected."""
+        if not _leads_to(self.endpoint, link):
+            raise Rejected("foreign_link", "a link of Graph's leads away from GRAPH_ENDPOINT and was not followed")
+        return link
+
+    def waits(self) -> "Waits":
+        """The waits that one operation may take in place."""
+        return Waits(self.sleep)
+
+    def _send(self, operation: str, method: str, url: str, body: bytes | None, filtered: bool) -> bytes:
+        token = self.get_token()
+        fresh = self.fresh_token
+        waits = self.waits()
+        while True:
+            answer = self._try(operation, method, url, token, body)
+            if isinstance(answer, http.Answer):
+                if answer.status == 200:
+                    return answer.body
+                if answer.status == 401 and fresh is not None:
+                    token, fresh = fresh(), None
+                    continue
+                answer = error_of(operation, answer, self.clock(), filtered=filtered)
+            waits.take(answer)
+
+    def _try(
+        self, operation: str, method: str, url: str, token: str, body: bytes | None
+    ) -> http.Answer | MailsyncError:
+        headers = {
+            "Accept": "application/json",
+            "Prefer": f"{IMMUTABLE}, odata.maxpagesize={self.page_size}",
+            "client-request-id": str(uuid.uuid4()),
+        }
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        try:
+            return http.call(self.session, method, url, token=token, headers=headers, body=body)
+        except http.Unreachable as cause:
+            error = RetryLater("graph_unreachable", f"{operation}: Graph gave no whole answer ({cause})")
+            error.__cause__ = cause
+            return error
+
+
+class Waits:
+    """A bounded number of short waits."""
+
+    def __init__(self, sleep: Callable[[float], None]) -> None:
+        self._sleep = sleep
+        self._planned: Iterator[float] = iter(_WAITS)
+
+    def take(self, error: MailsyncError) -> None:
+        """Waits for what caused `error` to pass; raises it where waiting is of no use, too long or used up."""
+        planned = next(self._planned, None)
+        if not isinstance(error, RetryLater) or error.reason == "graph_unauthorized" or planned is None:
+            raise error
+        seconds = planned if error.retry_after is None else error.retry_after
+        if seconds > _LONGEST_WAIT:
+            raise error
+        self._sleep(seconds)
+
+
+def _leads_to(endpoint: str, link: str) -> bool:
+    """Same scheme, host and port, below the same path, and nothing that two parsers might read differently."""
+    if not re.fullmatch(r"[!-\[\]-~]+", link):
+        return False
+    try:
+        ours, theirs = urlsplit(endpoint), urlsplit(link)
+        same = (ours.scheme, ours.hostname, ours.port or 443) == (theirs.scheme, theirs.hostname, theirs.port or 443)
+    except ValueError:
+        return False
+    steps = re.sub("%2e", ".", theirs.path, flags=re.IGNORECASE).split("/")
+    inside = theirs.path.startswith(f"{ours.path}/") and not {".", ".."} & set(steps)
+    return same and inside and theirs.username is None

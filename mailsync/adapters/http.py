@@ -1,0 +1,119 @@
+"""HTTP as the Graph and Entra adapters use it: one pooled session, timeouts always, answers read under a limit.
+
+`requests` is heavy to import, and so is imported where it is used.
+"""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from functools import cache
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import requests
+
+CONNECT_TIMEOUT = 5.0
+"""Seconds to connect."""
+READ_TIMEOUT = 30.0
+"""Seconds between two bytes of an answer."""
+ANSWER_TIMEOUT = 120.0
+"""Seconds for the whole of an answer, so that a peer that trickles bytes holds nobody."""
+ANSWER_LIMIT = 64 * 1024 * 1024
+"""Bytes that an answer may have once decompressed."""
+
+_LONGEST_WAIT = 86_400.0
+
+
+class Unreachable(Exception):
+    """No whole answer came: no connection, a timeout, an answer cut short or too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer. `headers` have lower-case names; `body` is decompressed."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@cache
+def session() -> "requests.Session":
+    """The session of this process, which threads share: connections are pooled by host, cookies never kept."""
+    import requests
+    from requests.adapters import HTTPAdapter
+
+    shared = requests.Session()
+    shared.mount("https://", HTTPAdapter(pool_connections=4, pool_maxsize=32))
+    shared.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return shared
+
+
+def call(
+    over: "requests.Session",
+    method: str,
+    url: str,
+    *,
+    token: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | Mapping[str, str] | None = None,
+    limit: int = ANSWER_LIMIT,
+) -> Answer:
+    """One request and its whole answer. Redirects are returned, not followed. Raises Unreachable."""
+    import requests
+
+    def authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        # An `auth` of our own, even an empty one, keeps `requests` from using a login of a .netrc file instead.
+        if token is not None:
+            request.headers["Authorization"] = f"Bearer {token}"
+        return request
+
+    deadline = time.monotonic() + ANSWER_TIMEOUT
+    try:
+        with over.request(
+            method,
+            url,
+            headers=headers,
+            data=body,
+            auth=authorize,
+            timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(response.status_code, headers, _read(response, limit, deadline))
+    except requests.RequestException as error:
+        raise Unreachable(type(error).__name__) from error
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """The Retry-After header as seconds from `now`; None where there is none. `headers` have lower-case names.
+
+    It holds seconds or an HTTP-date: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
+    """
+    text = headers.get("retry-after", "").strip()
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(text) - now).total_seconds()
+        except (ValueError, TypeError):
+            return None
+    return min(max(seconds, 0.0), _LONGEST_WAIT) if math.isfinite(seconds) else None
+
+
+def _read(response: "requests.Response", limit: int, deadline: float) -> bytes:
+    chunks = []
+    size = 0
+    for chunk in response.iter_content(64 * 1024):
+        size += len(chunk)
+        if size > limit:
+            raise Unreachable("AnswerTooLarge")
+        if time.monotonic() > deadline:
+            raise Unreachable("AnswerTooSlow")
+        chunks.append(chunk)
+    return b"".join(chunks)
