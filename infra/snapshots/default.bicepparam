@@ -1,0 +1,6 @@
+// What a deployment with nothing but the required parameters makes.
+using '../main.bicep'
+
+param environmentName = 'example'
+param location = 'westeurope'
+param budgetStartDate = '2026-01-01'
