@@ -1,0 +1,20 @@
+from types import SimpleNamespace
+
+import pytest
+
+from tests.auth_callback.browser import Browser
+from tests.mailsync.sign_in import SignIn
+
+
+@pytest.fixture
+def world(monkeypatch) -> SignIn:
+    world = SignIn()
+    parts = SimpleNamespace(settings=world.settings, connector=world.connector)
+    monkeypatch.setattr("auth_callback.blueprint.app", lambda: parts)
+    monkeypatch.setattr("auth_callback.answers.app", lambda: parts)
+    return world
+
+
+@pytest.fixture
+def browser() -> Browser:
+    return Browser()

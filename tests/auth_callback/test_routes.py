@@ -1,0 +1,386 @@
+"""The routes on fakes: statuses, headers, cookies, and what each page says."""
+
+import base64
+import hashlib
+import logging
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import azure.functions as func
+import pytest
+
+from auth_callback import blueprint, pages
+from auth_callback.blueprint import CONNECTED_COOKIE, SIGN_IN_COOKIE
+from auth_callback.refusals import REFUSALS, refusal_for
+from mailsync import connect as connect_module
+from mailsync.errors import MailsyncError, Misconfigured, ReconnectRequired, Rejected, RetryLater
+from mailsync.models import ALL_SCOPES, Folder, MailboxState
+from tests.auth_callback.browser import Answer, Browser
+from tests.mailsync.sign_in import MAILBOX, NOW, SECRETS, answer
+
+HOSTILE = "<script>alert(1)</script>\"'&{{7*7}}"
+
+
+def begin(browser: Browser) -> str:
+    location = browser.post("/connect").headers["Location"]
+    return location.partition("state=")[2]
+
+
+def connect(browser: Browser) -> Answer:
+    return browser.post("/auth/callback", answer(begin(browser)))
+
+
+def test_the_first_page_tells_what_is_asked_and_what_is_not(world, browser):
+    page = browser.get("/connect", invite="anything<script>")
+    assert page.status == 200
+    for scope in ALL_SCOPES:
+        assert f"<code>{scope}</code>" in page.text
+    assert "Sending, changing or deleting mail" in page.words
+    assert "calendar" in page.words
+    assert "myapps.microsoft.com" in page.text
+    assert page.text.count("<button") == 1
+    assert "anything" not in page.text
+    assert not page.cookies
+
+
+def test_the_words_cover_exactly_what_is_asked():
+    assert sorted(permission.scope for permission in pages.PERMISSIONS) == sorted(ALL_SCOPES)
+
+
+def test_starting_sends_the_browser_to_microsoft_with_a_cookie_of_its_own(world, browser):
+    started = browser.post("/connect")
+    assert started.status == 303
+    assert started.headers["Location"].startswith("https://login.microsoftonline.com/authorize?")
+    [(name, morsel)] = started.cookies.items()
+    assert name == SIGN_IN_COOKIE
+    assert re.fullmatch(r"[A-Za-z0-9_-]{43}", morsel.value)
+    assert (morsel["secure"], morsel["httponly"], morsel["samesite"]) == (True, True, "None")
+    assert (morsel["path"], morsel["max-age"], morsel["domain"]) == ("/", "600", "")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 303),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "null"}, 303),
+        ({"Sec-Fetch-Site": "none"}, 303),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site", "Origin": "https://connect.example"}, 403),
+        ({"Origin": "https://connect.example"}, 303),
+        ({"Origin": "null"}, 303),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "https://connect.example.evil.example"}, 403),
+    ],
+)
+def test_no_other_site_starts_a_sign_in(world, browser, headers, status):
+    started = browser.post("/connect", headers=headers)
+    assert started.status == status
+    assert bool(world.signins.rows) == bool(started.cookies) == (status == 303)
+
+
+def test_the_whole_way(world, browser):
+    finished = connect(browser)
+    assert (finished.status, finished.headers["Location"], finished.text) == (303, "/connect/done", "")
+    morsel = finished.cookies[CONNECTED_COOKIE]
+    assert (morsel["secure"], morsel["httponly"], morsel["samesite"], morsel["max-age"]) == (True, True, "Lax", "600")
+    assert SIGN_IN_COOKIE not in browser.cookies
+    page = browser.get("/connect/done")
+    assert page.status == 200
+    assert "Your inbox is connected" in page.words
+    assert "Offers@Shop.example" in page.words
+    assert "The Shop" in page.words
+    assert "within about a minute" in page.words
+    assert "myapps.microsoft.com" in page.text
+
+
+def test_the_last_page_shows_how_the_reading_fares(world, browser):
+    connect(browser)
+    mailbox = world.mailboxes.rows[MAILBOX]
+    mailbox = world.mailboxes.save(replace(mailbox, messages=1234, folders=(Folder("inbox", NOW),)))
+    assert "1,234 messages read so far" in browser.get("/connect/done").words
+    done = Folder("inbox", NOW, enumerating=False)
+    mailbox = world.mailboxes.save(replace(mailbox, messages=1, folders=(done,), last_success_at=NOW))
+    assert "1 message read. Up to date at 09:00 UTC." in browser.get("/connect/done").words
+    mailbox = world.mailboxes.save(replace(mailbox, last_error_reason="graph_busy"))
+    assert "did not succeed (graph_busy)" in browser.get("/connect/done").words
+    mailbox = world.mailboxes.save(replace(mailbox, state=MailboxState.NEEDS_RECONNECT))
+    page = browser.get("/connect/done").words
+    assert "must be connected again" in page
+    assert "(code graph_busy)" in page
+    world.mailboxes.save(replace(mailbox, state=MailboxState.DISCONNECTED))
+    assert "Your inbox is disconnected" in browser.get("/connect/done").words
+
+
+def test_without_its_cookie_the_last_page_tells_nothing(world, browser):
+    connect(browser)
+    page = Browser().get("/connect/done")
+    assert page.status == 200
+    assert "There is nothing to show here" in page.words
+    assert "Shop" not in page.text
+    world.now += timedelta(minutes=11)
+    assert "There is nothing to show here" in browser.get("/connect/done").words
+
+
+def test_a_second_use_of_the_answer_has_a_page(world, browser):
+    state = begin(browser)
+    cookies = dict(browser.cookies)
+    browser.post("/auth/callback", answer(state))
+    browser.cookies = cookies
+    again = browser.post("/auth/callback", answer(state))
+    assert again.status == 400
+    assert "sign_in_unknown" in again.words
+
+
+def test_an_answer_without_the_cookie_has_a_page(world, browser):
+    state = begin(browser)
+    page = Browser().post("/auth/callback", answer(state))
+    assert page.status == 400
+    assert "wrong_browser" in page.words
+    assert not page.cookies
+    assert world.nothing_stored()
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({"Content-Type": "application/json"}, b"{}"),
+        ({"Content-Type": "multipart/form-data; boundary=x"}, b"--x--"),
+        ({}, b"state=a&state=b"),
+        ({}, b"state=\xff"),
+        ({}, b"state=%ff"),
+        ({}, b"code=" + b"x" * 65_536),
+        ({}, b"&".join(b"f%d=1" % number for number in range(21))),
+    ],
+)
+def test_what_is_no_form_of_microsofts_is_refused(world, browser, headers, body):
+    begin(browser)
+    page = browser.post("/auth/callback", headers=headers, body=body)
+    assert page.status == 400
+    assert "bad_answer" in page.words
+    assert not world.directory.completed
+
+
+def test_an_administrator_who_has_approved_is_told_what_follows(world, browser):
+    page = browser.get(
+        "/auth/callback", admin_consent="True", tenant=HOSTILE, scope="https://graph.microsoft.com/Mail.Read", state="s"
+    )
+    assert page.status == 200
+    assert "The app is approved" in page.words
+    assert "script" not in page.text
+    assert not world.mailboxes.rows
+    assert not world.signins.rows
+
+
+def test_an_administrator_who_has_declined_is_told_so(world, browser):
+    page = browser.get("/auth/callback", error="access_denied", error_description=HOSTILE, admin_consent="True")
+    assert page.status == 400
+    assert "admin_declined" in page.words
+    assert "script" not in page.text
+
+
+@pytest.mark.parametrize("query", [{}, {"code": "the-code", "state": "s"}, {"admin_consent": "False"}])
+def test_nothing_else_comes_by_get(world, browser, query):
+    page = browser.get("/auth/callback", **query)
+    assert page.status == 400
+    assert "bad_answer" in page.words
+    assert "the-code" not in page.text
+
+
+@pytest.mark.parametrize("reason", sorted(REFUSALS))
+def test_every_reason_has_a_page_with_its_code_and_a_way_on(world, browser, reason):
+    world.directory.failure = Rejected(reason, f"What Microsoft said: {HOSTILE}")
+    page = connect(browser)
+    refusal = REFUSALS[reason]
+    assert page.status == refusal.status
+    assert 400 <= page.status < 500
+    assert f"Code {reason}" in page.words
+    assert ('href="/connect"' in page.text) == refusal.again
+    assert ("adminconsent" in page.text) == refusal.approval
+    assert "<script" not in page.text
+    assert ("&lt;script&gt;" in page.text) == refusal.technical
+    assert world.nothing_stored()
+
+
+def test_a_reason_nobody_has_heard_of_has_a_page_too(world, browser):
+    world.directory.failure = Rejected("brand_new", "Microsoft says no.")
+    page = connect(browser)
+    assert page.status == 400
+    assert "Microsoft refused the sign-in" in page.words
+    assert "Code brand_new Microsoft says no." in page.words
+
+
+def test_the_link_for_an_administrator_can_be_copied_and_sent(world, browser):
+    world.directory.failure = Rejected("admin_approval_required", "An administrator must approve.")
+    page = connect(browser)
+    assert page.status == 403
+    link = r"https://login\.microsoftonline\.com/organizations/v2\.0/adminconsent\?state=[\w-]{43}&amp;scope=a%20b"
+    assert re.search(rf"<textarea [^>]*readonly[^>]*>{link}</textarea>", page.text)
+    mailto = re.search(r'href="(mailto:\?subject=[^"&]+&amp;body=[^"&]+)"', page.text)
+    assert "adminconsent%3Fstate%3D" in mailto[1]
+    for scope in ALL_SCOPES:
+        assert f"<code>{scope}</code>" in page.text
+        assert scope in mailto[1]
+
+
+@pytest.mark.parametrize(("wait", "header"), [(None, "60"), (0.2, "1"), (17, "17")])
+def test_when_others_are_busy_the_page_says_when_to_try_again(world, browser, wait, header):
+    world.directory.failure = RetryLater("graph_busy", "Graph is busy.", wait)
+    page = connect(browser)
+    assert (page.status, page.headers["Retry-After"]) == (503, header)
+    assert "Code graph_busy" in page.words
+    assert 'href="/connect"' in page.text
+
+
+def test_the_operators_mistake_is_never_the_owners(world, browser, caplog):
+    world.directory.failure = Misconfigured("bad_credential", "ENTRA_CLIENT_ID is not right.")
+    page = connect(browser)
+    assert page.status == 500
+    assert "the operator has been told" in page.words
+    assert "ENTRA_CLIENT_ID" not in page.text
+    [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert record.getMessage().startswith("misconfigured reason=bad_credential detail=ENTRA_CLIENT_ID")
+
+
+def test_bad_settings_have_a_page(monkeypatch, browser):
+    def app():
+        raise Misconfigured("bad_settings", "ENTRA_CLIENT_ID is missing.")
+
+    monkeypatch.setattr("auth_callback.blueprint.app", app)
+    for page in (browser.get("/connect"), browser.post("/connect"), browser.get("/connect/done")):
+        assert page.status == 500
+        assert "bad_settings" in page.words
+
+
+def test_a_grant_that_is_gone_at_once_has_a_page(world, browser):
+    world.directory.failure = ReconnectRequired("grant_revoked", "The grant is gone.")
+    page = connect(browser)
+    assert page.status == 400
+    assert "Code grant_revoked" in page.words
+
+
+def test_an_unexpected_fault_has_a_page_and_is_logged_without_its_words(world, browser, caplog, monkeypatch):
+    def fail(*_: object):
+        raise ZeroDivisionError("the-refresh-token")
+
+    monkeypatch.setattr(world.vault, "save", fail)
+    page = connect(browser)
+    assert page.status == 500
+    assert "Code unexpected_error" in page.words
+    [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert re.fullmatch(
+        r"unexpected_error type=ZeroDivisionError at=tests\.auth_callback\.test_routes:\d+", record.getMessage()
+    )
+    assert "the-refresh-token" not in caplog.text + page.text
+
+
+def test_names_from_microsoft_are_text_and_never_markup(world, browser):
+    world.me.profile = replace(world.me.profile, display_name=HOSTILE, mail=HOSTILE)
+    connect(browser)
+    page = browser.get("/connect/done")
+    assert page.text.count("&lt;script&gt;alert(1)&lt;/script&gt;&#34;&#39;&amp;{{7*7}}") == 2
+    assert "<script" not in page.text
+
+
+def everything(world, browser) -> dict[str, Answer]:
+    answers = {
+        "connect": browser.get("/connect"),
+        "start": browser.post("/connect"),
+        "nothing": browser.get("/connect/done"),
+        "finished": connect(browser),
+        "done": browser.get("/connect/done"),
+        "approved": browser.get("/auth/callback", admin_consent="True"),
+        "get": browser.get("/auth/callback"),
+        "post": browser.post("/auth/callback"),
+    }
+    for error in (
+        Rejected("no_account", "None."),
+        RetryLater("busy", "Busy."),
+        Misconfigured("bad", "Bad."),
+        OSError(),
+    ):
+        world.directory.failure = error
+        answers[type(error).__name__] = connect(browser)
+    return answers
+
+
+def test_every_answer_has_the_strict_headers(world, browser):
+    for name, each in everything(world, browser).items():
+        policy = dict(part.strip().split(" ", 1) for part in each.headers["Content-Security-Policy"].split(";"))
+        assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'", name
+        expected = "'self' https://login.microsoftonline.com" if name == "connect" else "'none'"
+        assert policy["form-action"] == expected
+        assert "script-src" not in policy
+        assert each.headers["Cache-Control"] == "no-store"
+        assert each.headers["Referrer-Policy"] == "no-referrer"
+        assert each.headers["X-Content-Type-Options"] == "nosniff"
+        assert each.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+        assert each.headers["Strict-Transport-Security"] == "max-age=31536000"
+        if each.text:
+            style = re.search(r"<style>(.*?)</style>", each.text, re.DOTALL)[1]
+            digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+            assert policy["style-src"] == f"'sha256-{digest}'"
+
+
+def test_on_loopback_a_browser_is_not_held_to_https(world):
+    assert "Strict-Transport-Security" not in Browser("https://localhost:7071").get("/connect").headers
+
+
+def test_no_page_has_a_script_or_fetches_anything(world, browser):
+    for each in everything(world, browser).values():
+        if each.text:
+            assert each.headers["Content-Type"] == "text/html; charset=utf-8"
+            assert each.text.startswith('<!doctype html>\n<html lang="en">')
+            assert each.text.count("<h1>") == each.text.count("<main>") == each.text.count("<title>") == 1
+            assert not re.search(r"<script|<link|<img|<iframe|\ssrc=|\son\w+=|style=|javascript:", each.text)
+            assert set(re.findall(r'(?:href|action)="([^"]*)"', each.text)) <= {
+                "/connect",
+                "/connect/done",
+                "https://myapps.microsoft.com",
+                "https://myaccount.microsoft.com",
+            }
+
+
+def test_nothing_secret_stands_in_an_answer_or_a_log(world, browser, caplog):
+    caplog.set_level(logging.DEBUG)
+    answers = everything(world, browser)
+    shown = "".join(each.text + each.headers.get("Location", "") for each in answers.values()) + caplog.text
+    for secret in (*SECRETS, *browser.cookies.values()):
+        assert secret not in shown
+
+
+def test_every_reason_that_connecting_can_give_has_words_of_its_own():
+    source = "".join(
+        (Path(connect_module.__file__).parent / name).read_text() for name in ("connect.py", "claims.py", "seal.py")
+    )
+    reasons = set(re.findall(r'Rejected\(\s*"(\w+)"', source))
+    assert len(reasons) > 10
+    assert reasons <= set(REFUSALS)
+    assert refusal_for(MailsyncError("unheard_of", "x")).status == 400
+
+
+def test_importing_the_routes_loads_nothing_heavy():
+    heavy = "msal|jinja2|requests|cryptography|azure.identity|azure.data.tables|azure.keyvault|azure.storage"
+    code = f"import sys, auth_callback.blueprint; print([m for m in {heavy.split('|')!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_routes_are_the_contract():
+    app = func.FunctionApp()
+    app.register_functions(blueprint.blueprint)
+    routes = set()
+    for function in app.get_functions():
+        trigger = function.get_trigger().get_dict_repr()
+        assert trigger["authLevel"] == func.AuthLevel.ANONYMOUS
+        routes |= {(str(method), trigger["route"]) for method in trigger["methods"]}
+    assert routes == {
+        ("GET", "connect"),
+        ("POST", "connect"),
+        ("POST", "auth/callback"),
+        ("GET", "auth/callback"),
+        ("GET", "connect/done"),
+    }
