@@ -136,6 +136,7 @@ class App:
     @cached_property
     def synchronizer(self) -> "Synchronizer":
         """The queue worker's work."""
+        from mailsync.adapters.message_rows import row_key
         from mailsync.sync import Synchronizer
 
         return Synchronizer(
@@ -145,5 +146,6 @@ class App:
             tokens=self.tokens,
             mail=self.mail,
             queue=self.queue,
+            row_key=row_key,
             clock=utc_now,
         )

@@ -2,6 +2,7 @@
 
 import azure.functions as func
 
+from mailsync.adapters.queue import decode_hint
 from mailsync.bootstrap import app
 
 blueprint = func.Blueprint()
@@ -10,10 +11,10 @@ blueprint = func.Blueprint()
 @blueprint.queue_trigger(arg_name="message", queue_name="mailbox-sync", connection="MAIL_STORAGE")
 def sync_mailbox(message: func.QueueMessage) -> None:
     """Brings one mailbox up to date."""
-    app().synchronizer.run(message.get_body())
+    app().synchronizer.run(decode_hint(message.get_body()))
 
 
 @blueprint.queue_trigger(arg_name="message", queue_name="mailbox-sync-poison", connection="MAIL_STORAGE")
 def record_poisoned_hint(message: func.QueueMessage) -> None:
     """Records on its mailbox a hint that failed too often."""
-    app().synchronizer.poisoned(message.get_body())
+    app().synchronizer.poisoned(decode_hint(message.get_body()))

@@ -1,0 +1,221 @@
+"""Moves the mail of one folder from Graph to the table: the forward delta, and the history beside it.
+
+Order is everything here: rows first, then the cursor that says so. Every page can be read and written again.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Protocol
+
+import msgspec
+
+from mailsync.errors import FilterRefused, RetryLater, SyncStateLost
+from mailsync.models import DeltaPage, Folder, History, HistoryPage, Message, StoredMessage
+from mailsync.ports import Clock, MailService
+from mailsync.read_ahead import read_ahead
+from mailsync.row_writer import RowWriter, Written, has_row
+from mailsync.telemetry import Event, emit
+
+FILTERED_CAP = 5_000
+"""A filtered delta enumeration returns this many messages at the most
+(https://learn.microsoft.com/graph/delta-query-messages)."""
+
+_OVERLAP = timedelta(days=1)
+
+
+class Progress(Protocol):
+    """The run that a folder is read in."""
+
+    def hold(self) -> None:
+        """Makes sure of the lease before rows are written. Raises StaleWrite where it is lost."""
+        ...
+
+    def keep(self, folder: Folder, written: Written) -> None:
+        """Takes note of the folder's new state; the next save writes it."""
+        ...
+
+    def save(self) -> None:
+        """Saves what was noted. Raises StaleWrite where the lease is lost."""
+        ...
+
+    def may_go_on(self) -> bool:
+        """Whether the run's budget allows one more page."""
+        ...
+
+
+class FolderReader:
+    """Reads one folder of one mailbox; `folder` is where it stands."""
+
+    def __init__(
+        self,
+        mailbox_id: str,
+        folder: Folder,
+        *,
+        mail: MailService,
+        rows: RowWriter,
+        progress: Progress,
+        clock: Clock,
+    ) -> None:
+        self.folder = folder
+        self._mailbox_id = mailbox_id
+        self._mail = mail
+        self._rows = rows
+        self._progress = progress
+        self._clock = clock
+
+    def forward(self, backfill: timedelta, last_success: datetime | None) -> bool:
+        """Follows the delta up to its delta link; False where the budget ended before.
+
+        A lost delta link starts another enumeration, over `backfill` or since `last_success` where that is
+        longer ago. Raises RetryLater where that one is lost at once too.
+        """
+        try:
+            return self._round()
+        except SyncStateLost:
+            self._reset(backfill, last_success)
+        try:
+            return self._round()
+        except SyncStateLost as error:
+            raise RetryLater(error.reason, "Graph dropped a delta link it had just given") from error
+
+    def history(self) -> bool:
+        """Reads on through older mail where some is left; False where the budget ended before the end."""
+        walk = self.folder.history
+        if walk is None or walk.done:
+            return True
+        for page, history in read_ahead(partial(self._fetch_history, walk), self._next_history):
+            self._write(
+                page.messages, self._rows.find_unsettled(self.folder, page.messages), sighting=True, history=history
+            )
+            self._progress.save()
+        return self.folder.complete
+
+    # The delta
+
+    def _round(self) -> bool:
+        if self.folder.folder_id is None:
+            self._become(folder_id=self._mail.folder_id(self.folder.name))
+        last = False
+        for page, stored in read_ahead(self._fetch_first, self._next_delta):
+            self._write(page.messages, stored, sighting=False, **self._after(page))
+            last = page.last
+            if not last:
+                self._progress.save()
+        return last
+
+    def _fetch_first(self) -> tuple[DeltaPage, dict[str, StoredMessage]]:
+        folder = self.folder
+        if folder.cursor:
+            return self._prepared(self._mail.follow_delta(folder.cursor))
+        try:
+            return self._prepared(self._mail.start_delta(folder.name, folder.since if folder.filtered else None))
+        except FilterRefused:
+            self._become(filtered=False)
+            return self._prepared(self._mail.start_delta(folder.name, None))
+
+    def _next_delta(
+        self, read: tuple[DeltaPage, object]
+    ) -> Callable[[], tuple[DeltaPage, dict[str, StoredMessage]]] | None:
+        page, _ = read
+        if page.last or not self._progress.may_go_on():
+            return None
+        return lambda: self._prepared(self._mail.follow_delta(page.link))
+
+    def _prepared(self, page: DeltaPage) -> tuple[DeltaPage, dict[str, StoredMessage]]:
+        """Completes what delta leaves out: headers, and all the rest of a message not stored yet."""
+        folder = self.folder
+        first_sight = folder.enumerating and folder.generation == 1
+        stored = {} if first_sight else self._rows.find(page.messages)
+        unknown = [m for m in page.messages if not (m.removed or has_row(stored, m.id) or _outside(m, folder))]
+        wanted = dict.fromkeys(m.id for m in unknown if "headers" not in m.columns or m.received is None)
+        if not wanted:
+            return page, stored
+        whole = self._mail.messages(list(wanted))
+        return replace(page, messages=tuple(_completed(m, whole) for m in page.messages)), stored
+
+    def _after(self, page: DeltaPage) -> dict[str, object]:
+        """How the folder's state changes with this page."""
+        folder = self.folder
+        enumerated = folder.enumerated + len(page.messages) if folder.enumerating else folder.enumerated
+        capped = folder.enumerating and page.last and folder.filtered and enumerated >= FILTERED_CAP
+        return {
+            "cursor": page.link,
+            "enumerating": folder.enumerating and not page.last,
+            "enumerated": enumerated,
+            "history": History() if capped else folder.history,
+        }
+
+    def _reset(self, backfill: timedelta, last_success: datetime | None) -> None:
+        emit(Event.SYNC_RESET, mailbox=self._mailbox_id, generation=self.folder.generation + 1)
+        since = self._clock() - backfill
+        if last_success is not None:
+            since = min(since, last_success - _OVERLAP)
+        self._become(
+            since=max(self.folder.since, since),
+            generation=self.folder.generation + 1,
+            cursor=None,
+            enumerating=True,
+            enumerated=0,
+            filtered=True,
+            history=None,
+        )
+        self._progress.save()
+
+    # The history
+
+    def _fetch_history(self, history: History) -> tuple[HistoryPage, History]:
+        folder = self.folder
+        page = self._mail.history(folder.name, folder.since, history.before, history.skip)
+        return page, _walked(history, page)
+
+    def _next_history(self, read: tuple[HistoryPage, History]) -> Callable[[], tuple[HistoryPage, History]] | None:
+        _, history = read
+        if history.done or not self._progress.may_go_on():
+            return None
+        return partial(self._fetch_history, history)
+
+    # The rows and the state, in this order
+
+    def _write(
+        self, messages: Iterable[Message], stored: Mapping[str, StoredMessage], *, sighting: bool, **state: object
+    ) -> None:
+        """Writes a page's rows, marks what a whole enumeration has not shown, then notes the new state."""
+        self._progress.hold()
+        written = self._rows.write(self.folder, messages, stored, sighting=sighting)
+        folder = msgspec.structs.replace(self.folder, **state)
+        if folder.generation > 1 and folder.complete and not self.folder.complete:
+            written += self._rows.mark_unseen(folder)
+        self.folder = folder
+        self._progress.keep(folder, written)
+
+    def _become(self, **state: object) -> None:
+        self.folder = msgspec.structs.replace(self.folder, **state)
+        self._progress.keep(self.folder, Written())
+
+
+def _outside(message: Message, folder: Folder) -> bool:
+    return message.received is not None and message.received < folder.since
+
+
+def _completed(message: Message, whole: Mapping[str, Message]) -> Message:
+    more = whole.get(message.id)
+    return (
+        message if more is None or message.removed else Message(message.id, dict(message.columns) | dict(more.columns))
+    )
+
+
+def _walked(history: History, page: HistoryPage) -> History:
+    """The walk after a page. The bound is the last message's time, read again with the next page.
+
+    Only a page full of one instant has to be skipped over, since the bound can't move then.
+    """
+    read = history.read + len(page.messages)
+    total = page.total if history.total is None else history.total
+    times = [message.received for message in page.messages if message.received is not None]
+    if not page.more or not times:
+        return History(history.before, history.skip, total, read, done=True)
+    last = min(times)
+    stuck = last == history.before
+    return History(last, history.skip + len(page.messages) if stuck else 0, total, read)

@@ -1,0 +1,104 @@
+"""Writes what Graph says of messages over what the table holds of them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import batched
+
+from mailsync.errors import RetryLater, StaleWrite
+from mailsync.merge import RowKey, merge, settled
+from mailsync.models import Folder, Message, StoredMessage
+from mailsync.ports import Clock, MessageStore
+
+_TRIES = 3
+_BATCH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What changed: messages new to the table, and how many more are marked removed (or fewer)."""
+
+    added: int = 0
+    removed: int = 0
+
+    def __add__(self, other: "Written") -> "Written":
+        return Written(self.added + other.added, self.removed + other.removed)
+
+
+class RowWriter:
+    """The rows of one mailbox."""
+
+    def __init__(self, mailbox_id: str, messages: MessageStore, row_key: RowKey, clock: Clock) -> None:
+        self._mailbox_id = mailbox_id
+        self._messages = messages
+        self._row_key = row_key
+        self._clock = clock
+
+    def find(self, messages: Iterable[Message]) -> dict[str, StoredMessage]:
+        """What is stored of these messages, whole."""
+        ids = list(dict.fromkeys(message.id for message in messages))
+        return self._messages.find(self._mailbox_id, ids) if ids else {}
+
+    def find_unsettled(self, folder: Folder, messages: Iterable[Message]) -> dict[str, StoredMessage]:
+        """What is stored of sighted messages; whole only where the sighting can matter."""
+        ids = list(dict.fromkeys(message.id for message in messages))
+        if not ids:
+            return {}
+        stored = self._messages.find(self._mailbox_id, ids, rows=False)
+        unsettled = [id_ for id_, entry in stored.items() if entry.row_key and not settled(entry, folder)]
+        return stored | (self._messages.find(self._mailbox_id, unsettled) if unsettled else {})
+
+    def write(
+        self, folder: Folder, messages: Iterable[Message], stored: Mapping[str, StoredMessage], *, sighting: bool
+    ) -> Written:
+        """Merges in order and writes; where a row was not as `stored` had it, it is read again.
+
+        Raises RetryLater where rows keep changing, and what the store raises.
+        """
+        messages = tuple(messages)
+        for _ in range(_TRIES):
+            entries = self._merged(folder, messages, stored, sighting=sighting)
+            try:
+                if entries:
+                    self._messages.write(self._mailbox_id, entries)
+            except StaleWrite:
+                stored = self.find(messages)
+                continue
+            return _counted(stored, entries)
+        raise RetryLater("rows_contended", "rows kept changing while they were written")
+
+    def mark_unseen(self, folder: Folder) -> Written:
+        """Marks removed what is stored of the folder's window and its latest enumeration has not shown."""
+        unseen = self._messages.unseen(self._mailbox_id, folder.folder_id or "", folder.generation, folder.since)
+        written = Written()
+        for entries in batched(unseen, _BATCH, strict=False):
+            gone = [Message(entry.message_id, removed=True) for entry in entries]
+            written += self.write(folder, gone, self.find(gone), sighting=False)
+        return written
+
+    def _merged(
+        self, folder: Folder, messages: Iterable[Message], stored: Mapping[str, StoredMessage], *, sighting: bool
+    ) -> list[StoredMessage]:
+        now = self._clock()
+        entries: dict[str, StoredMessage] = {}
+        for message in messages:
+            known = entries.get(message.id) or stored.get(message.id)
+            entry = merge(known, message, folder, now, self._row_key, sighting=sighting)
+            if entry is not None:
+                entries[message.id] = entry
+        return list(entries.values())
+
+
+def has_row(stored: Mapping[str, StoredMessage], message_id: str) -> bool:
+    """Whether the message itself is stored, not only that it was removed."""
+    entry = stored.get(message_id)
+    return entry is not None and entry.row_key is not None
+
+
+def _counted(stored: Mapping[str, StoredMessage], entries: Iterable[StoredMessage]) -> Written:
+    written = Written()
+    for entry in entries:
+        known = has_row(stored, entry.message_id)
+        was_removed = known and stored[entry.message_id].removed_generation > 0
+        is_removed = entry.row_key is not None and entry.removed_generation > 0
+        written += Written(int(entry.row_key is not None and not known), int(is_removed) - int(was_removed))
+    return written

@@ -1,0 +1,108 @@
+"""One run's hold on its mailbox: the lease, the budget, and the record as it changes."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from mailsync.errors import StaleWrite
+from mailsync.models import Folder, Lease, Mailbox
+from mailsync.ports import Clock, MailboxStore
+from mailsync.row_writer import Written
+
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one run may take, and how failures are spaced; times in seconds.
+
+    `pages`, `seconds`: the budget. `lease`: how long it holds without a save; longer than any one step.
+    `busy`: when a hint that met a lease is tried again. `first_retry` doubles with each failure up to
+    `longest_retry`; a Retry-After is obeyed up to `longest_wait`.
+    """
+
+    pages: int = 60
+    seconds: float = 30
+    lease: float = 60
+    busy: float = 5
+    first_retry: float = 30
+    longest_retry: float = 3_600
+    longest_wait: float = 86_400
+
+
+class Run:
+    """Takes the lease when made; `finish` gives it back. `mailbox` is the record with all that was noted.
+
+    The record may be changed meanwhile by somebody who does not need the lease, such as an owner who
+    connects again: then what this run noted is laid over the new record. A lease that another run has taken
+    is lost, which every method that writes says by StaleWrite.
+    """
+
+    def __init__(self, mailbox: Mailbox, mailboxes: MailboxStore, owner: str, clock: Clock, limits: Limits) -> None:
+        self._mailboxes = mailboxes
+        self._clock = clock
+        self._limits = limits
+        self._owner = owner
+        self.started_at = clock()
+        self.granted_at = mailbox.granted_at
+        self.pages = 0
+        self.added = 0
+        self.everything_new_read = False
+        self.mailbox = mailboxes.save(self._extended(mailbox))
+
+    def follow(self, names: Iterable[str], since: datetime) -> None:
+        """Sets the folders to those named: known ones go on where they were, new ones reach back to `since`."""
+        known = {folder.name: folder for folder in self.mailbox.folders}
+        folders = tuple(known.get(name) or Folder(name=name, since=since) for name in names)
+        self.mailbox = replace(self.mailbox, folders=folders)
+
+    def may_go_on(self) -> bool:
+        """Whether the budget allows one more page; each call counts one."""
+        self.pages += 1
+        spent = self._clock() - self.started_at
+        return self.pages < self._limits.pages and spent < timedelta(seconds=self._limits.seconds)
+
+    def hold(self) -> None:
+        """Extends the lease when half of it has passed."""
+        lease = self.mailbox.lease
+        if lease is None or lease.expires_at - self._clock() < timedelta(seconds=self._limits.lease / 2):
+            self.save()
+
+    def keep(self, folder: Folder, written: Written) -> None:
+        """Notes a folder's state and what was written for it."""
+        self.added += written.added
+        self.mailbox = replace(
+            self.mailbox,
+            folders=tuple(folder if known.name == folder.name else known for known in self.mailbox.folders),
+            messages=self.mailbox.messages + written.added,
+            removed=self.mailbox.removed + written.removed,
+        )
+
+    def save(self) -> None:
+        """Writes what was noted and extends the lease."""
+        self._write(self._extended)
+
+    def finish(self, outcome: Callable[[Mailbox], Mailbox]) -> None:
+        """Writes what was noted and the outcome, and gives the lease back, all at once."""
+        self._write(lambda mailbox: replace(outcome(mailbox), lease=None))
+
+    def _extended(self, mailbox: Mailbox) -> Mailbox:
+        expires_at = self._clock() + timedelta(seconds=self._limits.lease)
+        return replace(mailbox, lease=Lease(self._owner, self.started_at, expires_at))
+
+    def _write(self, change: Callable[[Mailbox], Mailbox]) -> None:
+        for _ in range(_TRIES):
+            try:
+                self.mailbox = self._mailboxes.save(change(self.mailbox))
+            except StaleWrite:
+                self.mailbox = self._rebased()
+            else:
+                return
+        raise StaleWrite("the mailbox record kept changing while it was written")
+
+    def _rebased(self) -> Mailbox:
+        fresh = self._mailboxes.get(self.mailbox.id)
+        if fresh is None or fresh.lease is None or fresh.lease.owner != self._owner:
+            raise StaleWrite("another run has taken the mailbox over")
+        noted = self.mailbox
+        return replace(fresh, folders=noted.folders, messages=noted.messages, removed=noted.removed)

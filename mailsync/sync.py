@@ -1,0 +1,189 @@
+"""Brings one mailbox up to date, whatever woke it.
+
+    hint → read the mailbox → lease → every folder's delta → history where some is left → outcome, lease back
+
+One run at a time works on a mailbox, because Graph allows four requests at once and the refresh token wants
+one writer. A run has a budget; what is left goes on in a run of its own, so no mailbox starves the others.
+"""
+
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+
+from mailsync import outcome
+from mailsync.errors import MailsyncError, Misconfigured, ReconnectRequired, RetryLater, StaleWrite
+from mailsync.folder_reader import FolderReader
+from mailsync.merge import RowKey
+from mailsync.models import Hint, Lease, Mailbox, MailboxState
+from mailsync.ports import Clock, HintQueue, MailboxStore, MailServiceFactory, MessageStore
+from mailsync.row_writer import RowWriter
+from mailsync.run import Limits, Run
+from mailsync.settings import Settings
+from mailsync.telemetry import Event, emit
+from mailsync.tokens import TokenKeeper
+
+_SKEW = timedelta(seconds=2)
+"""How far the clocks of two instances may be apart."""
+
+_WORRYING = 5
+"""Failures in a row after which a passing fault counts as a failing mailbox."""
+
+_TRIES = 3
+
+
+class Synchronizer:
+    """Runs hints. Safe for threads."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        mailboxes: MailboxStore,
+        messages: MessageStore,
+        tokens: TokenKeeper,
+        mail: MailServiceFactory,
+        queue: HintQueue,
+        row_key: RowKey,
+        clock: Clock,
+        limits: Limits | None = None,
+        new_owner: Callable[[], str] = lambda: uuid.uuid4().hex,
+    ) -> None:
+        self._settings = settings
+        self._mailboxes = mailboxes
+        self._messages = messages
+        self._tokens = tokens
+        self._mail = mail
+        self._queue = queue
+        self._row_key = row_key
+        self._clock = clock
+        self._limits = limits or Limits()
+        self._new_owner = new_owner
+
+    def run(self, hint: Hint) -> None:
+        """Does what a hint asks for. What goes wrong ends in the mailbox's status and its next attempt.
+
+        Raises RetryLater where storage itself is away, and what nobody foresaw: the queue tries again then.
+        """
+        mailbox = self._mailboxes.get(hint.mailbox_id)
+        now = self._clock()
+        if mailbox is None or mailbox.state is not MailboxState.ACTIVE:
+            _skip(hint, "not_active")
+        elif _is_covered(mailbox, hint):
+            _skip(hint, "covered")
+        elif mailbox.not_before and now < mailbox.not_before:
+            _skip(hint, "waiting")
+        elif mailbox.lease and now < mailbox.lease.expires_at:
+            self._leave(hint, mailbox.lease)
+        else:
+            self._start(hint, mailbox)
+
+    def poisoned(self, hint: Hint) -> None:
+        """Records on its mailbox that a hint failed too often. The schedule goes on."""
+        emit(Event.SYNC_POISONED, mailbox=hint.mailbox_id)
+        message = "a sync failed too often for a cause the program does not know; the logs name it"
+        for _ in range(_TRIES):
+            mailbox = self._mailboxes.get(hint.mailbox_id)
+            if mailbox is None:
+                return
+            try:
+                self._mailboxes.save(outcome.broken(mailbox, reason="poisoned", message=message, now=self._clock()))
+            except StaleWrite:
+                continue
+            return
+        raise RetryLater("mailbox_contended", "the mailbox record kept changing while it was written")
+
+    def _leave(self, hint: Hint, lease: Lease) -> None:
+        """Another run holds the mailbox: it covers what came before it began; the rest waits its turn."""
+        if not hint.continues and hint.at + _SKEW < lease.started_at:
+            _skip(hint, "in_progress")
+        else:
+            self._put_back(hint)
+
+    def _put_back(self, hint: Hint) -> None:
+        _skip(hint, "busy")
+        self._queue.send(hint, self._limits.busy)
+
+    def _start(self, hint: Hint, mailbox: Mailbox) -> None:
+        try:
+            run = Run(mailbox, self._mailboxes, self._new_owner(), self._clock, self._limits)
+        except StaleWrite:
+            return self._put_back(hint)
+        try:
+            return self._conclude(run, hint)
+        except StaleWrite:
+            return _skip(hint, "lease_lost")
+
+    def _conclude(self, run: Run, hint: Hint) -> None:
+        try:
+            done = self._work(run)
+        except StaleWrite:
+            raise
+        except ReconnectRequired as error:
+            self._lost_grant(run, error)
+        except MailsyncError as error:
+            self._failed(run, hint, error)
+        except Exception as error:
+            # Nobody foresaw it: the queue's retries, and in the end its poison queue, deal with it.
+            kind = type(error).__name__
+            run.finish(partial(outcome.broken, reason="unexpected", message=kind, now=self._clock()))
+            raise
+        else:
+            self._succeeded(run) if done else self._to_be_continued(run)
+
+    def _work(self, run: Run) -> bool:
+        """Reads all that the budget allows; whether that was everything."""
+        mailbox = run.mailbox
+        backfill = timedelta(days=self._settings.backfill_days)
+        run.follow(self._settings.folders, self._clock() - backfill)
+        mail = self._mail(partial(self._tokens.token, mailbox.id))
+        rows = RowWriter(mailbox.id, self._messages, self._row_key, self._clock)
+        readers = [
+            FolderReader(mailbox.id, folder, mail=mail, rows=rows, progress=run, clock=self._clock)
+            for folder in run.mailbox.folders
+        ]
+        run.everything_new_read = all(reader.forward(backfill, mailbox.last_success_at) for reader in readers)
+        return run.everything_new_read and all(reader.history() for reader in readers)
+
+    def _succeeded(self, run: Run) -> None:
+        now, interval = self._clock(), self._settings.poll_interval
+        run.finish(partial(outcome.succeeded, started_at=run.started_at, now=now, interval=interval))
+        self._completed(run)
+
+    def _to_be_continued(self, run: Run) -> None:
+        now = self._clock()
+        started_at = run.started_at if run.everything_new_read else None
+        run.finish(partial(outcome.to_be_continued, started_at=started_at, now=now))
+        self._queue.send(Hint(mailbox_id=run.mailbox.id, at=now, continues=True))
+        self._completed(run)
+
+    def _completed(self, run: Run) -> None:
+        seconds = (self._clock() - run.started_at).total_seconds()
+        emit(Event.SYNC_COMPLETED, mailbox=run.mailbox.id, added=run.added, seconds=seconds)
+
+    def _failed(self, run: Run, hint: Hint, error: MailsyncError) -> None:
+        mailbox = run.mailbox
+        delay = outcome.retry_delay(mailbox, error, self._limits)
+        run.finish(partial(outcome.failed, error=error, now=self._clock(), delay=delay))
+        self._queue.send(hint, delay + 1)  # a second over, so that it does not come before its time
+        passing = isinstance(error, RetryLater) and mailbox.failures < _WORRYING
+        event = Event.SYNC_DEFERRED if passing else Event.SYNC_FAILED
+        if isinstance(error, Misconfigured):
+            event = Event.MISCONFIGURED
+        emit(event, mailbox=mailbox.id, reason=error.reason, delay=delay, failures=mailbox.failures + 1)
+
+    def _lost_grant(self, run: Run, error: ReconnectRequired) -> None:
+        self._tokens.forget(run.mailbox.id)
+        run.finish(partial(outcome.lost_grant, error=error, now=self._clock(), granted_at=run.granted_at))
+        if run.mailbox.state is MailboxState.NEEDS_RECONNECT:
+            emit(Event.NEEDS_RECONNECT, mailbox=run.mailbox.id, reason=error.reason)
+
+
+def _is_covered(mailbox: Mailbox, hint: Hint) -> bool:
+    """Whether a run that began after the hint has read everything new."""
+    started_at = mailbox.last_sync_started_at
+    return not hint.continues and started_at is not None and hint.at + _SKEW < started_at
+
+
+def _skip(hint: Hint, why: str) -> None:
+    emit(Event.SYNC_SKIPPED, mailbox=hint.mailbox_id, why=why)
