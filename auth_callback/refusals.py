@@ -25,17 +25,12 @@ class Refusal:
 
 _START_AGAIN = "Start again, and finish in the same browser within ten minutes."
 _ASK = "ask your contact at Siftrock, and give them the code below."
-_CANCELLED = Refusal(
+_UNTRUSTED = Refusal(
     400,
-    "You did not give consent",
-    "The consent was declined on Microsoft’s page, so nothing was connected and nothing was stored.",
-    "If that was not your intention, start again and choose Accept on Microsoft’s page.",
-)
-_CODE_EXPIRED = Refusal(
-    400,
-    "The sign-in has run out",
-    "Microsoft’s answer came too late or had been used already, so nothing was connected.",
-    _START_AGAIN,
+    "Microsoft’s answer could not be trusted",
+    "It did not pass our checks, so nothing was connected.",
+    f"Start again. If it happens again: {_ASK}",
+    technical=True,
 )
 
 REFUSALS: dict[str, Refusal] = {
@@ -66,20 +61,10 @@ REFUSALS: dict[str, Refusal] = {
         "The sign-in began in another browser or window, or this browser blocks or has lost our cookie.",
         "Start again and stay in one browser. If it happens again, allow cookies for this site.",
     ),
-    "bad_id_token": Refusal(
-        400,
-        "Microsoft’s answer could not be trusted",
-        "The identity in the answer did not pass our checks, so nothing was connected.",
-        f"Start again. If it happens again: {_ASK}",
-        technical=True,
-    ),
-    "identity_mismatch": Refusal(
-        400,
-        "Microsoft’s answer could not be trusted",
-        "Two parts of the answer name different people, so nothing was connected.",
-        f"Start again. If it happens again: {_ASK}",
-        technical=True,
-    ),
+    "bad_id_token": _UNTRUSTED,
+    "identity_mismatch": _UNTRUSTED,
+    "state_mismatch": _UNTRUSTED,
+    "nonce_mismatch": _UNTRUSTED,
     "personal_account": Refusal(
         403,
         "That is a personal Microsoft account",
@@ -138,14 +123,34 @@ REFUSALS: dict[str, Refusal] = {
         f"If it should move: {_ASK}",
         again=False,
     ),
-    "consent_declined": _CANCELLED,
-    "code_expired": _CODE_EXPIRED,
+    "declined": Refusal(
+        400,
+        "You did not give consent",
+        "The request was declined on Microsoft’s page, so nothing was connected and nothing was stored.",
+        "If that was not your intention, start again and choose Accept on Microsoft’s page.",
+        technical=True,
+    ),
+    "code_expired": Refusal(
+        400,
+        "The sign-in has run out",
+        "Microsoft’s answer came too late or had been used already, so nothing was connected.",
+        _START_AGAIN,
+        technical=True,
+    ),
+    "access_denied": Refusal(
+        403,
+        "Microsoft does not let us read the inbox",
+        "The sign-in worked, but access was refused right after it. Nothing was connected.",
+        f"Start again. If it happens again: {_ASK}",
+        technical=True,
+    ),
     "admin_approval_required": Refusal(
         403,
         "Your administrator has to approve the app first",
         "Your organization does not let people give these permissions themselves. Nothing was connected.",
         "Send the link below to your Microsoft 365 administrator. Once they have approved, start again.",
         approval=True,
+        technical=True,
     ),
     "conditional_access": Refusal(
         403,

@@ -210,7 +210,7 @@ def test_a_reason_nobody_has_heard_of_has_a_page_too(world, browser):
     page = connect(browser)
     assert page.status == 400
     assert "Microsoft refused the sign-in" in page.words
-    assert "Code brand_new Microsoft says no." in page.words
+    assert "Code brand_new Details: Microsoft says no." in page.words
 
 
 def test_the_link_for_an_administrator_can_be_copied_and_sent(world, browser):
