@@ -2,7 +2,7 @@
 
 | route | body | answer |
 |---|---|---|
-| POST /users | address, displayName?, mail?, tenantId?, guest?, consentAllowed? | userId, tenantId, address |
+| POST /users | address, and as wanted the fields below | userId, tenantId, address |
 | POST /tenants | tenantId, consentAllowed?, adminConsented? (scopes) | tenantId, consentAllowed, adminConsented |
 | GET /faults | | known: [{name, sentence, params}], active: [{name, params, remaining}] |
 | POST /faults | name, count?, params? | the ordered fault |
@@ -11,6 +11,10 @@
 | GET /grants/{address} | | granted, scopes |
 | POST /redirect-uris | uri | redirectUris |
 | POST /clock | advanceSeconds | now |
+
+A user's fields: displayName, mail ("": none; any other than the address is forged), tenantId (default: the
+domain's own), guest, consentAllowed (false: an administrator must consent), administrator. A user who exists is
+left as is, but for the last two. The fault `revoke` is an action: it needs `address`, and is done at once.
 """
 
 import dataclasses
@@ -25,8 +29,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.microsoft365 import mail_control
-from sandbox.microsoft365.faults import Fault, Kind
+from sandbox.microsoft365.faults import Fault, Kind, register
 from sandbox.microsoft365.world import User, World
+
+_REVOKE = register("revoke", "Ends the consent of `address` and every token that came of it, at once.", address=None)
 
 type _Handler = Callable[[World, dict[str, Any]], object]
 
@@ -57,8 +63,6 @@ def _endpoint(world: World, handler: _Handler) -> Callable[[Request], Awaitable[
     async def endpoint(request: Request) -> Response:
         try:
             body = json.loads(await request.body() or b"{}")
-            if not isinstance(body, dict):
-                raise ValueError("the body must be a JSON object")
             return JSONResponse(handler(world, {**body, **request.path_params}))
         except KeyError as error:
             raise HTTPException(400, f"{error.args[0]} is missing") from error
@@ -91,6 +95,8 @@ def _create_user(world: World, body: dict[str, Any]) -> object:
     )
     if "consentAllowed" in body:
         user.user_consent_allowed = bool(body["consentAllowed"])
+    if "administrator" in body:
+        user.is_administrator = bool(body["administrator"])
     return {"userId": user.user_id, "tenantId": user.tenant_id, "address": user.user_principal_name}
 
 
@@ -121,6 +127,8 @@ def _fault(fault: Fault) -> object:
 
 
 def _order_fault(world: World, body: dict[str, Any]) -> object:
+    if body["name"] == _REVOKE:
+        return _revoke(world, body["params"])
     return _fault(world.faults.order(body["name"], body.get("count"), **body.get("params", {})))
 
 

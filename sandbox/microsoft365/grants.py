@@ -95,9 +95,7 @@ class Grants:
     def issue_refresh_token(self, user_id: str, grant_id: str, scopes: frozenset[str]) -> str:
         """A new refresh token, valid for 90 days."""
         token = f"1.{secrets.token_urlsafe(192)}"
-        self._refresh_tokens[token] = RefreshToken(
-            user_id, grant_id, scopes, self.clock.now() + REFRESH_TOKEN_LIFETIME
-        )
+        self._refresh_tokens[token] = RefreshToken(user_id, grant_id, scopes, self.clock.now() + REFRESH_TOKEN_LIFETIME)
         return token
 
     def refresh_token(self, token: str) -> RefreshToken | None:

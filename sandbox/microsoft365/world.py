@@ -1,7 +1,6 @@
 """Everything the stand-in knows, in memory: one `World` is one Microsoft cloud of its own."""
 
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -14,10 +13,15 @@ from sandbox.microsoft365.grants import Grants
 from sandbox.microsoft365.key_vault_state import Vault
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sandbox.microsoft365.mailboxes import Mailbox
 
 DELEGATED_SCOPES = ("openid", "offline_access", "User.Read", "Mail.Read")
 """The delegated permissions of the app registration: nothing else can be asked for."""
+
+CONSUMER_DOMAINS = frozenset({"outlook.com", "hotmail.com", "live.com"})
+"""Domains of personal Microsoft accounts."""
 
 _NAMESPACE = uuid.UUID("5f1d7a52-6f0e-4d0c-8a52-9c1a3f0b7e11")
 
@@ -72,6 +76,7 @@ class User:
     mail: str | None
     display_name: str
     user_consent_allowed: bool = True
+    is_administrator: bool = False
 
     @property
     def is_guest(self) -> bool:
@@ -121,7 +126,10 @@ def new_signing_key() -> rsa.RSAPrivateKey:
 
 @dataclass(slots=True)
 class World:
-    """All state of the stand-in. Set `addresses` before anything is served (the server does)."""
+    """All state of the stand-in.
+
+    `addresses` is set by the server. `vault_officers`: principal ids with the role Key Vault Secrets Officer.
+    """
 
     signing_key: rsa.RSAPrivateKey = field(default_factory=new_signing_key, repr=False)
     clock: Clock = field(default_factory=Clock)
@@ -134,6 +142,7 @@ class World:
     addresses: Addresses = field(default_factory=lambda: Addresses("", "", "", ""))
     mailboxes: dict[str, "Mailbox"] = field(default_factory=dict)
     mailbox_factory: "Callable[[World, User], Mailbox] | None" = None
+    vault_officers: set[str] = field(default_factory=lambda: {constants.MANAGED_IDENTITY_PRINCIPAL_ID})
     grants: Grants = field(init=False)
     vault: Vault = field(init=False)
 
@@ -193,7 +202,7 @@ class World:
         if found := self.find_user(address, tenant_id):
             return found
         if guest:
-            tenant, name = self._inviting_tenant(tenant_id), ""
+            tenant = self._inviting_tenant(tenant_id)
             name = f"{local}_{domain}#EXT#@{tenant.initial_domain}"
         else:
             tenant, name = self._proved_tenant(domain.lower(), tenant_id), address
@@ -216,6 +225,8 @@ class World:
         owner = self.tenant_of_domain(domain)
         if owner and tenant_id not in (None, owner.tenant_id):
             raise ValueError(f"{domain} belongs to another tenant")
+        if domain in CONSUMER_DOMAINS:
+            tenant_id = constants.CONSUMER_TENANT_ID
         tenant = owner or self.tenant(tenant_id or str(uuid.uuid5(_NAMESPACE, domain)))
         tenant.domains.add(domain)
         return tenant
