@@ -1,17 +1,220 @@
 """Microsoft Graph v1.0, as far as a mail reader with `User.Read` and `Mail.Read` sees it."""
 
-from __future__ import annotations
+import asyncio
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from functools import partial
 
-from typing import TYPE_CHECKING
-
+import msgspec
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
-if TYPE_CHECKING:
-    from sandbox.microsoft365.world import World
+from sandbox.microsoft365 import graph_batch, graph_mail, mailboxes, tokens
+from sandbox.microsoft365 import graph_faults as faults
+from sandbox.microsoft365.delta import Delta
+from sandbox.microsoft365.faults import Fault
+from sandbox.microsoft365.graph_protocol import (
+    CONTENT_TYPE,
+    Answer,
+    Call,
+    GraphError,
+    RequestIds,
+    error_answer,
+    parse_prefer,
+)
+from sandbox.microsoft365.throttle import Throttle, throttled, too_many_at_once
+from sandbox.microsoft365.world import World
+
+_ME = r"/(?:me|users/(?P<user>[^/]+))"
+_FOLDER = _ME + r"/mailFolders(?:/(?P<folder>[^/()']+)|\('(?P<quoted>[^']+)'\))"
+_PATHS = {
+    "batch": r"/\$batch",
+    "me": _ME,
+    "folder": _FOLDER,
+    "messages": _FOLDER + r"/messages",
+    "delta": _FOLDER + r"/messages/(?:microsoft\.graph\.)?delta(?:\(\))?",
+    "message": _ME + r"(?:/mailFolders/[^/]+)?/messages(?:/(?P<message>[^/()']+)|\('(?P<named>[^']+)'\))",
+}
+_OPERATIONS = [(name, re.compile(path + "/?", re.IGNORECASE)) for name, path in _PATHS.items()]
+_VERSION = re.compile(r"/v1\.0(?=/)", re.IGNORECASE)
 
 
 def app(world: World) -> Starlette:
     """The Graph application on one world."""
-    graph = Starlette()
-    graph.state.world = world
-    return graph
+    world.mailbox_factory = mailboxes.create
+    graph = Graph(world)
+    methods = ["GET", "POST", "PATCH", "PUT", "DELETE"]
+    return Starlette(routes=[Route("/{path:path}", graph.respond, methods=methods)])
+
+
+class Graph:
+    """Answers requests: who asks, may they, is it too much, is a fault ordered, what do they get."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._throttle = Throttle(world.now)
+        self._delta = Delta(world)
+
+    async def respond(self, request: Request) -> Response:
+        """One HTTP request."""
+        ids = RequestIds.new(request.headers.get("client-request-id"))
+        try:
+            call = await self._call(request)
+        except tokens.InvalidAuthenticationToken as error:
+            return _response(Answer(error.status, error.body, error.headers), ids)
+        except GraphError as error:
+            return _response(error_answer(error, ids, self._world.now()), ids)
+        wanted = 4 if call.path.lower() == "/$batch" else 1
+        with self._throttle.slots(call.claims.app_id, call.user.user_id, wanted) as held:
+            response = await self._answer(call, ids, held)
+            # Requests that have arrived meanwhile are taken up while this one still counts.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        return response
+
+    async def _call(self, request: Request) -> Call:
+        claims = tokens.verify_graph(self._world, request)
+        path, versions = _VERSION.subn("", request.url.path, count=1)
+        if not versions:
+            raise GraphError(400, "BadRequest", "Invalid version.")
+        user = self._world.users[claims.user_id]
+        return Call(
+            method=request.method,
+            path=path,
+            query=dict(request.query_params),
+            prefer=parse_prefer(request.headers.getlist("prefer")),
+            claims=claims,
+            user=user,
+            mailbox=self._world.mailbox(user),
+            body=await request.body(),
+        )
+
+    async def _answer(self, call: Call, ids: RequestIds, held: int) -> Response:
+        name = _operation(call.path)[0]
+        if fault := self._take(faults.SLOW, call, name):
+            await asyncio.sleep(float(fault["seconds"]))
+        if name == "batch":
+            run = partial(self._judged, ids=ids, held=held)
+            answer = self._guarded(lambda: graph_batch.answer(call, run), ids)
+        else:
+            answer = self._judged(call, ids=ids, held=held)
+        response = _response(answer, ids)
+        return _CutResponse(response) if self._take(faults.CUT, call, name) else response
+
+    def _guarded(self, run: Callable[[], Answer], ids: RequestIds) -> Answer:
+        try:
+            return run()
+        except GraphError as error:
+            return error_answer(error, ids, self._world.now())
+
+    def _judged(self, call: Call, *, ids: RequestIds, held: int) -> Answer:
+        """One request, alone or out of a batch."""
+
+        def run() -> Answer:
+            name, parts = _operation(call.path)
+            self._throttle.count(call.claims.app_id, call.user.user_id)
+            if not held:
+                raise too_many_at_once()
+            self._strike(call, name)
+            self._authorize(call, name, parts.get("user"))
+            return self._dispatch(call, name, parts)
+
+        return self._guarded(run, ids)
+
+    def _take(self, fault: str, call: Call, operation: str) -> Fault | None:
+        return self._world.faults.take(fault, address=call.user.user_principal_name, operation=operation)
+
+    def _strike(self, call: Call, operation: str) -> None:
+        """Raises what is ordered."""
+        if fault := self._take(faults.THROTTLE, call, operation):
+            error = throttled("Application is over its request limit.", _retry_after(fault["seconds"], fault["date"]))
+            raise error if fault["seconds"] is not None else GraphError(429, error.code, error.message)
+        if fault := self._take(faults.OUTAGE, call, operation):
+            headers = {} if fault["seconds"] is None else {"Retry-After": _retry_after(fault["seconds"], date=False)}
+            raise GraphError(503, "serviceNotAvailable", "The service is temporarily unavailable.", headers)
+        if self._take(faults.GATEWAY_TIMEOUT, call, operation):
+            raise GraphError(504, "UnknownError", "")
+        if self._take(faults.ACCESS_DENIED, call, operation):
+            raise _access_denied()
+        if operation != "me" and self._take(faults.NOT_ENABLED, call, operation):
+            message = "The mailbox is either inactive, soft-deleted, or is hosted on-premise."
+            raise GraphError(404, "MailboxNotEnabledForRESTAPI", message)
+
+    def _authorize(self, call: Call, operation: str, named_user: str | None) -> None:
+        """Scopes: https://learn.microsoft.com/graph/permissions-reference."""
+        own = {call.user.user_id, call.user.user_principal_name.lower()}
+        if named_user is not None and named_user.lower() not in own:
+            raise _access_denied()
+        needed = "User.Read" if operation == "me" else "Mail.Read"
+        if needed not in call.claims.scopes:
+            if operation == "me":
+                message = "Insufficient privileges to complete the operation."
+                raise GraphError(403, "Authorization_RequestDenied", message)
+            raise _access_denied()
+        if call.method != "GET":
+            raise _access_denied()  # whatever changes anything needs more than Mail.Read
+
+    def _dispatch(self, call: Call, operation: str, parts: dict[str, str]) -> Answer:
+        root = self._world.addresses.graph
+        folder = parts.get("folder") or parts.get("quoted") or ""
+        match operation:
+            case "me":
+                return graph_mail.me(call, root)
+            case "folder":
+                return graph_mail.folder(call, root, folder)
+            case "messages":
+                return graph_mail.messages(call, root, folder)
+            case "delta":
+                return self._delta.answer(call, root, folder)
+            case "message":
+                return graph_mail.message(call, root, parts.get("message") or parts.get("named") or "")
+        segment = call.path.strip("/").split("/")[0]
+        raise GraphError(400, "BadRequest", f"Resource not found for the segment '{segment}'.")
+
+
+def _operation(path: str) -> tuple[str, dict[str, str]]:
+    for name, pattern in _OPERATIONS:
+        if match := pattern.fullmatch(path):
+            return name, {key: value for key, value in match.groupdict().items() if value is not None}
+    return "", {}
+
+
+def _access_denied() -> GraphError:
+    return GraphError(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
+
+
+def _retry_after(seconds: float | None, date: bool) -> str:
+    """Seconds, or a date by the machine's clock, by which the client reckons too."""
+    if date:
+        return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds or 0), usegmt=True)
+    return str(int(seconds or 0))
+
+
+def _response(answer: Answer, ids: RequestIds) -> Response:
+    headers = {
+        "request-id": ids.request,
+        "client-request-id": ids.client,
+        "Cache-Control": "private",
+        "OData-Version": "4.0",
+        **answer.headers,
+    }
+    content = b"" if answer.body is None else msgspec.json.encode(answer.body)
+    return Response(content, answer.status, headers, media_type=CONTENT_TYPE)
+
+
+class _CutResponse(Response):
+    """Promises a whole response and stops in the middle of it; the server then drops the connection."""
+
+    def __init__(self, whole: Response) -> None:
+        self._whole = whole
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        body = bytes(self._whole.body)
+        start = {"type": "http.response.start", "status": self._whole.status_code, "headers": self._whole.raw_headers}
+        await send(start)
+        await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})

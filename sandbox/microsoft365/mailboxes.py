@@ -104,6 +104,7 @@ class Mailbox:
         self._messages: dict[str, Message] = {}
         self._by_mutable: dict[str, Message] = {}
         self._conversations: dict[str, str] = {}
+        self.root_id = _folder_id(user_id, "root")
         self.folders: dict[str, Folder] = {}
         self._well_known = {name: self.create_folder(title) for name, title in WELL_KNOWN.items()}
 
@@ -244,7 +245,7 @@ def _message_id(user_id: str, number: int, moves: int | None) -> str:
     return f"{_opaque('AAMkAG', 105, user_id, number // 2, moves)}{letter}AAA="
 
 
-def _folder_id(user_id: str, number: int) -> str:
+def _folder_id(user_id: str, number: int | str) -> str:
     return f"{_opaque('AAMkAG', 78, user_id, 'folder', number)}AAA="
 
 

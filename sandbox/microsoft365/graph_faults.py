@@ -1,0 +1,63 @@
+"""The faults that can be ordered from Graph. `address` restricts one to a user, `operation` to an operation.
+
+Operations: me, folder, messages, message, delta, batch.
+"""
+
+from sandbox.microsoft365.faults import register
+
+_WHERE = {"address": None, "operation": None}
+
+THROTTLE = register(
+    "graph-throttle",
+    "Graph answers 429; Retry-After says `seconds`, as a date where `date` is true, not at all where `seconds` is null",
+    seconds=10,
+    date=False,
+    **_WHERE,
+)
+OUTAGE = register(
+    "graph-outage",
+    "Graph answers 503; Retry-After says `seconds`, or is missing where that is null",
+    seconds=None,
+    **_WHERE,
+)
+GATEWAY_TIMEOUT = register("graph-gateway-timeout", "Graph answers 504", **_WHERE)
+SLOW = register("graph-slow", "Graph takes `seconds` before it answers", seconds=1.0, **_WHERE)
+CUT = register("graph-cut", "Graph drops the connection in the middle of its answer", **_WHERE)
+ACCESS_DENIED = register("access-denied", "Graph answers 403 ErrorAccessDenied", **_WHERE)
+NOT_ENABLED = register(
+    "mailbox-not-enabled", "The user has no mailbox that Graph reaches: 404 MailboxNotEnabledForRESTAPI", **_WHERE
+)
+OVER_QUOTA = register("mailbox-over-quota", "The mailbox is full: delta answers 403 ErrorQuotaExceeded", address=None)
+FOREIGN_LINK = register(
+    "foreign-next-link", "Next and delta links name another `host`", host="graph.example.net", address=None
+)
+DELTA_EXPIRED = register(
+    "delta-expired",
+    "Delta tokens are no longer known: 410 with `code`, with the Location of a fresh start where `location` is true",
+    code="SyncStateNotFound",
+    location=True,
+    address=None,
+)
+DELTA_REPLAY = register(
+    "delta-replay", "The next delta round repeats the last `changes` changes", changes=50, address=None
+)
+DELTA_LAG = register("delta-lag", "Delta rounds do not see what is new yet: order it for `count` rounds", address=None)
+DELTA_FILTER_REFUSED = register(
+    "delta-filter-refused", "Delta refuses every $filter with 400 ErrorInvalidUrlQuery", address=None
+)
+DELTA_HEADERS = register(
+    "delta-headers",
+    "Delta returns internetMessageHeaders where selected; else it leaves them out",
+    address=None,
+)
+DELTA_WHOLE = register(
+    "delta-whole", "Delta returns updated messages whole; else only what changed of them", address=None
+)
+DELTA_EMPTY_PAGE = register("delta-empty-page", "Delta answers an empty page with a next link", address=None)
+DELTA_CAP = register(
+    "delta-cap",
+    "A filtered delta query enumerates at most `cap` messages, chosen by `order`: random, newest or oldest",
+    cap=5000,
+    order="random",
+    address=None,
+)
