@@ -1,0 +1,138 @@
+"""The operator's command line: `python -m mailsync.admin account add|list`, `mailbox list|show`.
+
+It works on the settings of the environment. Exit codes: 0 done, 1 failed (the reason is named), 2 usage.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+
+from mailsync.adapters.account_rules import normal_address, normal_domain
+from mailsync.bootstrap import app
+from mailsync.errors import MailsyncError, Rejected
+from mailsync.models import Account, Mailbox, is_mailbox_id
+from mailsync.status import account_json, account_lines, account_row, mailbox_json, mailbox_lines, mailbox_row, table
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code."""
+    options = _parser().parse_args(argv)
+    try:
+        options.run(options)
+    except MailsyncError as error:
+        print(f"{error.reason}: {error.message}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _add_account(options: argparse.Namespace) -> None:
+    if not (options.address or options.domain):
+        options.parser.error("name at least one --address or --domain that the account admits")
+    account = Account(options.id, options.name.strip(), tuple(options.address), tuple(options.domain))
+    app().accounts.add(account)
+    print("\n".join(account_lines(account)))
+
+
+def _list_accounts(options: argparse.Namespace) -> None:
+    accounts = list(app().accounts.list())
+    if options.json:
+        _print_json([account_json(account) for account in accounts])
+    elif accounts:
+        print(table(("ID", "NAME", "ADDRESSES", "DOMAINS"), map(account_row, accounts)))
+    else:
+        print("There is no account yet; add one with `account add`.")
+
+
+def _list_mailboxes(options: argparse.Namespace) -> None:
+    mailboxes = sorted(app().mailboxes.list(), key=lambda mailbox: (mailbox.account_id, mailbox.address.lower()))
+    if options.json:
+        _print_json([mailbox_json(mailbox) for mailbox in mailboxes])
+    elif mailboxes:
+        heads = ("ADDRESS", "ACCOUNT", "STATE", "MESSAGES", "LAST SUCCESS", "LAST ERROR", "NEXT POLL", "ID")
+        print(table(heads, map(mailbox_row, mailboxes)))
+    else:
+        print(f"No mailbox is connected yet; send its owner to {app().settings.public_base_url}/connect")
+
+
+def _show_mailbox(options: argparse.Namespace) -> None:
+    mailbox = _find(options.mailbox.strip())
+    if options.json:
+        _print_json(mailbox_json(mailbox))
+    else:
+        print("\n".join(mailbox_lines(mailbox)))
+
+
+def _find(text: str) -> Mailbox:
+    if is_mailbox_id(text.lower()):
+        found = [mailbox for mailbox in [app().mailboxes.get(text.lower())] if mailbox]
+    else:
+        found = [mailbox for mailbox in app().mailboxes.list() if mailbox.address.lower() == text.lower()]
+    if not found:
+        raise Rejected("unknown_mailbox", f"No mailbox `{text}` is connected; `mailbox list` shows those that are.")
+    if len(found) > 1:
+        ids = ", ".join(sorted(mailbox.id for mailbox in found))
+        raise Rejected("ambiguous_mailbox", f"Several mailboxes have the address `{text}`; name one by its id: {ids}")
+    return found[0]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m mailsync.admin", description="Siftrock Inbox Connector: operator.")
+    groups = parser.add_subparsers(required=True, metavar="account|mailbox")
+    account = groups.add_parser("account", help="Siftrock accounts and the inboxes they admit")
+    account_commands = account.add_subparsers(required=True, metavar="add|list")
+    add = _command(account_commands, "add", _add_account, "add an account", as_json=False)
+    add.add_argument("id", metavar="ID", help="a short id that never changes")
+    add.add_argument("--name", required=True, type=_name, help="the name that owners see")
+    add.add_argument(
+        "--address", action="append", default=[], type=_checked(normal_address), help="admit this inbox (repeatable)"
+    )
+    add.add_argument(
+        "--domain", action="append", default=[], type=_checked(normal_domain), help="admit a whole domain (repeatable)"
+    )
+    _command(account_commands, "list", _list_accounts, "list the accounts")
+    mailbox = groups.add_parser("mailbox", help="connected inboxes and how they fare")
+    mailbox_commands = mailbox.add_subparsers(required=True, metavar="list|show")
+    _command(mailbox_commands, "list", _list_mailboxes, "list the mailboxes")
+    show = _command(mailbox_commands, "show", _show_mailbox, "show one mailbox")
+    show.add_argument("mailbox", metavar="ADDRESS-OR-ID", help="its address or its mailbox id")
+    return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    run: Callable[[argparse.Namespace], None],
+    text: str,
+    *,
+    as_json: bool = True,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=f"{text.capitalize()}.")
+    parser.set_defaults(run=run, parser=parser)
+    if as_json:
+        parser.add_argument("--json", action="store_true", help="print JSON for programs")
+    return parser
+
+
+def _checked(rule: Callable[[str], str]) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        try:
+            return rule(text)
+        except Rejected as error:
+            raise argparse.ArgumentTypeError(error.message) from error
+
+    return check
+
+
+def _name(text: str) -> str:
+    if not text.strip() or not text.isprintable() or len(text) > 200:
+        raise argparse.ArgumentTypeError("a name has 1 to 200 printable characters")
+    return text
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""The operator's command line on fakes."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from mailsync import admin
+from mailsync.errors import Misconfigured
+from mailsync.models import Account, Folder, History, Mailbox, MailboxState
+from tests.fakes.stores import FakeAccountStore, FakeMailboxStore
+from tests.mailsync.sign_in import MAILBOX, NOW, OTHER_TENANT, SETTINGS, TENANT, USER
+
+
+@pytest.fixture
+def parts(monkeypatch):
+    parts = SimpleNamespace(accounts=FakeAccountStore(), mailboxes=FakeMailboxStore(), settings=SETTINGS)
+    monkeypatch.setattr(admin, "app", lambda: parts)
+    return parts
+
+
+def mailbox(**changes) -> Mailbox:
+    values = {
+        "id": MAILBOX,
+        "account_id": "shop",
+        "address": "Offers@shop.example",
+        "display_name": "Offers\x1b[31m",
+        "connected_at": NOW,
+        "next_poll_at": NOW + timedelta(minutes=5),
+        "messages": 12,
+    }
+    return Mailbox(**(values | changes))
+
+
+def add(*more: str) -> int:
+    return admin.main(["account", "add", "shop", "--name", "The Shop", *more])
+
+
+def test_an_account_is_added_and_listed(parts, capsys):
+    assert add("--address", "Offers@Shop.example", "--domain", "MÜNCHEN.example", "--domain", "b.example") == 0
+    account = parts.accounts.get("shop")
+    assert account.addresses == ("offers@shop.example",)
+    assert account.domains == ("xn--mnchen-3ya.example", "b.example")
+    assert "offers@shop.example" in capsys.readouterr().out
+    parts.accounts.pin_tenant("shop", "b.example", TENANT)
+    assert admin.main(["account", "list"]) == 0
+    heads, row = capsys.readouterr().out.splitlines()
+    assert heads.split() == ["ID", "NAME", "ADDRESSES", "DOMAINS"]
+    assert "The Shop" in row
+    assert admin.main(["account", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [
+        {
+            "id": "shop",
+            "name": "The Shop",
+            "addresses": ["offers@shop.example"],
+            "domains": ["xn--mnchen-3ya.example", "b.example"],
+            "tenantIds": {"b.example": TENANT},
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--address", "offers"], "`offers` is not an address"),
+        (["--address", "a b@shop.example"], "is not an address"),
+        (["--domain", "shop"], "`shop` is not a domain name"),
+        (["--domain", "offers@shop.example"], "is not a domain name"),
+        ([], "at least one --address or --domain"),
+        (["--domain", "shop.example", "--name", " "], "a name has"),
+        (["--domain", "shop.example", "--name", "a\nb"], "a name has"),
+    ],
+)
+def test_what_is_no_address_or_domain_is_a_usage_error(parts, capsys, arguments, words):
+    with pytest.raises(SystemExit) as caught:
+        add(*arguments)
+    assert caught.value.code == 2
+    assert words in capsys.readouterr().err
+    assert not parts.accounts.rows
+
+
+def test_a_claim_belongs_to_one_account(parts, capsys):
+    parts.accounts.add(Account("first", "First", domains=("shop.example",)))
+    assert add("--domain", "SHOP.example") == 1
+    assert capsys.readouterr().err.startswith("already_claimed: shop.example ")
+    assert list(parts.accounts.rows) == ["first"]
+
+
+def test_mailboxes_are_listed(parts, capsys):
+    parts.mailboxes.save(mailbox())
+    second = mailbox(
+        id=f"{OTHER_TENANT}-{USER}",
+        account_id="a",
+        address="x@a.example",
+        state=MailboxState.NEEDS_RECONNECT,
+        last_error_reason="grant_revoked",
+        next_poll_at=None,
+    )
+    parts.mailboxes.save(second)
+    assert admin.main(["mailbox", "list"]) == 0
+    _, first, last = capsys.readouterr().out.splitlines()
+    assert first.split() == ["x@a.example", "a", "needs_reconnect", "12", "-", "grant_revoked", "-", second.id]
+    assert last.split()[:4] == ["Offers@shop.example", "shop", "active", "12"]
+    assert "2026-11-25 09:05:00Z" in last
+    assert admin.main(["mailbox", "list", "--json"]) == 0
+    assert [each["state"] for each in json.loads(capsys.readouterr().out)] == ["needs_reconnect", "active"]
+
+
+@pytest.mark.parametrize("name", ["offers@SHOP.example", MAILBOX, MAILBOX.upper()])
+def test_a_mailbox_is_shown_by_address_or_id(parts, capsys, name):
+    folders = (
+        Folder("inbox", NOW, enumerated=5000, enumerating=False, history=History(read=100, total=7000)),
+        Folder("archive", NOW, enumerating=False, cursor="https://graph.example/delta?secretish"),
+    )
+    saved = mailbox(folders=folders, last_error_reason="graph_busy", last_error_message="Busy.", last_error_at=NOW)
+    parts.mailboxes.save(saved)
+    assert admin.main(["mailbox", "show", name]) == 0
+    text = capsys.readouterr().out
+    assert "Offers?[31m" in text
+    assert "graph_busy at 2026-11-25 09:00:00Z: Busy." in text
+    assert "5000 enumerated, history 100 of 7000" in text
+    assert "complete since 2026-11-25 09:00:00Z" in text
+    assert "secretish" not in text
+    assert admin.main(["mailbox", "show", name, "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["lastError"] == {"at": "2026-11-25T09:00:00Z", "reason": "graph_busy", "message": "Busy."}
+    assert shown["folders"][0]["history"] == {"before": None, "read": 100, "total": 7000, "done": False}
+    assert (shown["folders"][1]["complete"], shown["folders"][1]["history"]) == (True, None)
+    assert shown["nextPollAt"] == "2026-11-25T09:05:00Z"
+
+
+def test_history_without_a_count_yet_is_shown_as_unknown(parts, capsys):
+    parts.mailboxes.save(mailbox(folders=(Folder("inbox", NOW, history=History()),)))
+    assert admin.main(["mailbox", "show", MAILBOX]) == 0
+    assert "history 0 of ?" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["nobody@shop.example", MAILBOX])
+def test_a_mailbox_that_is_not_there_is_named(parts, capsys, name):
+    assert admin.main(["mailbox", "show", name]) == 1
+    assert capsys.readouterr().err.startswith(f"unknown_mailbox: No mailbox `{name}`")
+
+
+def test_two_mailboxes_of_one_address_are_told_apart_by_id(parts, capsys):
+    parts.mailboxes.save(mailbox())
+    parts.mailboxes.save(replace(mailbox(), id=f"{OTHER_TENANT}-{USER}"))
+    assert admin.main(["mailbox", "show", "offers@shop.example"]) == 1
+    assert f"{OTHER_TENANT}-{USER}" in capsys.readouterr().err
+
+
+def test_nothing_yet_says_what_to_do(parts, capsys):
+    assert admin.main(["account", "list"]) == 0
+    assert admin.main(["mailbox", "list"]) == 0
+    out = capsys.readouterr().out
+    assert "account add" in out
+    assert "https://connect.example/connect" in out
+
+
+def test_bad_settings_are_named(monkeypatch, capsys):
+    def app():
+        raise Misconfigured("bad_settings", "KEY_VAULT_URL is missing")
+
+    monkeypatch.setattr(admin, "app", app)
+    assert admin.main(["account", "list"]) == 1
+    assert capsys.readouterr().err == "bad_settings: KEY_VAULT_URL is missing\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["account"], ["mailbox", "show"], ["mailbox", "drop"]])
+def test_usage_errors_exit_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        admin.main(arguments)
+    assert caught.value.code == 2
+    capsys.readouterr()
