@@ -87,14 +87,18 @@ def split(columns: Mapping[str, Value], mailbox_id: str, message_id: str) -> Row
     return Row(properties, blobs)
 
 
-def join(properties: Mapping[str, Value], read_blob: Callable[[str], str]) -> dict[str, Value]:
-    """The columns of a row: what `split` was given. `read_blob` fetches a blob's text by its name."""
+def join(properties: Mapping[str, Value], read_blob: Callable[[str], str | None]) -> dict[str, Value]:
+    """The columns of a row: what `split` was given.
+
+    `read_blob` fetches a blob's text by its name; where it gives None, the column is missing.
+    """
     columns: dict[str, Value] = {}
     for name, value in properties.items():
         if _is_continuation(name, properties):
             continue
         if name.endswith("Blob") and isinstance(value, str):
-            columns[name.removesuffix("Blob")] = read_blob(value)
+            if (text := read_blob(value)) is not None:
+                columns[name.removesuffix("Blob")] = text
         elif isinstance(value, str):
             columns[name] = value + "".join(_continuations(name, properties))
         else:

@@ -1,0 +1,116 @@
+"""`AccountStore` on the table `accounts`: one partition, an account's row and one row for each of its claims."""
+
+import hashlib
+from collections.abc import Iterator
+
+import msgspec
+
+from mailsync.adapters.account_rules import already_claimed, normal_account, normal_address, normal_domain
+from mailsync.adapters.entities import Change, Entity, Properties
+from mailsync.errors import Rejected, RetryLater, StaleWrite
+from mailsync.models import Account
+from mailsync.settings import Storage
+
+_PARTITION = "account"
+_ATTEMPTS = 10
+
+
+class TableAccountStore:
+    """Accounts and what they claim. Threads may share it."""
+
+    def __init__(self, storage: Storage) -> None:
+        from mailsync.adapters.tables import Table
+
+        self._table = Table(storage, "accounts")
+
+    def add(self, account: Account) -> None:
+        """One transaction that only creates: a claim that another account has refuses the whole."""
+        account = normal_account(account)
+        claims = {_claim_key(claim): claim for claim in (*account.addresses, *account.domains)}
+        changes = [Change("create", _row(account))]
+        changes += [Change("create", _claim_row(key, claim, account.id)) for key, claim in claims.items()]
+        try:
+            self._table.transact(changes)
+        except StaleWrite as error:
+            taken = [claim for key, claim in claims.items() if self._table.get(_PARTITION, key)]
+            what = ", ".join(taken) if taken else f"The id {account.id}"
+            raise already_claimed(what) from error
+
+    def get(self, account_id: str) -> Account | None:
+        """One point read."""
+        found = self._table.get(_PARTITION, f"account-{account_id}")
+        return _account(found) if found else None
+
+    def list(self) -> Iterator[Account]:
+        """Reads the rows of accounts through, a page at a time; those of claims are passed over."""
+        condition = f"PartitionKey eq '{_PARTITION}' and RowKey ge 'account-' and RowKey lt 'account.'"
+        return map(_account, self._table.query(condition))
+
+    def claimed_by(self, address: str) -> tuple[Account, str | None] | None:
+        """Two or three point reads."""
+        try:
+            address = normal_address(address)
+        except Rejected:
+            return None
+        domain = address.rpartition("@")[2]
+        for claim, by in ((address, None), (domain, domain)):
+            if found := self._table.get(_PARTITION, _claim_key(claim)):
+                account = self.get(found.properties["accountId"])
+                if account:
+                    return account, by
+        return None
+
+    def pin_tenant(self, account_id: str, domain: str, tenant_id: str) -> str:
+        """A read, and a conditional write where none is pinned. Raises Rejected where there is no such account."""
+        domain = normal_domain(domain)
+        for _ in range(_ATTEMPTS):
+            found = self._table.get(_PARTITION, f"account-{account_id}")
+            if not found:
+                raise Rejected("unknown_account", f"There is no account {account_id}.")
+            account = _account(found)
+            if pinned := account.tenant_ids.get(domain):
+                return pinned
+            tenants = {**account.tenant_ids, domain: tenant_id.lower()}
+            try:
+                self._table.replace(found.properties | {"tenantIds": _json(tenants)}, found.etag)
+            except StaleWrite:
+                continue
+            return tenants[domain]
+        raise RetryLater("storage_unavailable", "The account is being written by too many at once.")
+
+
+def _row(account: Account) -> Properties:
+    return {
+        "PartitionKey": _PARTITION,
+        "RowKey": f"account-{account.id}",
+        "name": account.name,
+        "addresses": _json(account.addresses),
+        "domains": _json(account.domains),
+        "tenantIds": _json(account.tenant_ids),
+    }
+
+
+def _claim_row(key: str, claim: str, account_id: str) -> Properties:
+    return {"PartitionKey": _PARTITION, "RowKey": key, "accountId": account_id, "claim": claim}
+
+
+def _claim_key(claim: str) -> str:
+    """Addresses may hold characters that keys may not, so their key is a hash; a domain is its own."""
+    if "@" in claim:
+        return f"address-{hashlib.sha256(claim.encode()).hexdigest()}"
+    return f"domain-{claim}"
+
+
+def _account(entity: Entity) -> Account:
+    row = entity.properties
+    return Account(
+        id=row["RowKey"].removeprefix("account-"),
+        name=row["name"],
+        addresses=msgspec.json.decode(row["addresses"], type=tuple[str, ...]),
+        domains=msgspec.json.decode(row["domains"], type=tuple[str, ...]),
+        tenant_ids=msgspec.json.decode(row["tenantIds"], type=dict[str, str]),
+    )
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,124 @@
+"""What the Azure SDK clients share: connections, timeouts, bounded retries, the identity, and errors.
+
+Imports the SDK, which is heavy: the adapters import this module when they are built, not before.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import requests
+import requests.adapters
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+from azure.core.pipeline.transport import RequestsTransport
+from azure.identity import ManagedIdentityCredential
+
+from mailsync.adapters.http import retry_after
+from mailsync.errors import MailsyncError, Misconfigured, Rejected, RetryLater, StaleWrite
+
+CONNECT_TIMEOUT = 10
+"""Seconds to connect."""
+READ_TIMEOUT = 20
+"""Seconds between two bytes of an answer."""
+RETRIES = 3
+"""Attempts after the first, by the SDK's own policy."""
+LONGEST_WAIT = 10
+"""Seconds; a service that asks for a longer wait gets it, but from the queue and not from a sleeping thread."""
+
+_BUSY = {408, 429, 500, 502, 503, 504}
+
+
+class Transport(RequestsTransport):  # type: ignore[misc]  # the SDK exports it untyped
+    """The SDK's transport on the process's one session, which raises RetryLater for a wait over LONGEST_WAIT.
+
+    The SDK's retry policies sleep for as long as Retry-After says, without a limit of their own.
+    """
+
+    def __init__(self, service: str, connect_timeout: int = CONNECT_TIMEOUT, read_timeout: int = READ_TIMEOUT) -> None:
+        super().__init__(
+            session=_session(), session_owner=False, connection_timeout=connect_timeout, read_timeout=read_timeout
+        )
+        self._service = service
+
+    def send(self, request: Any, **kwargs: Any) -> Any:
+        """Sends one request."""
+        response = super().send(request, **kwargs)
+        if response.status_code in _BUSY:
+            seconds = _retry_after(response)
+            if seconds is not None and seconds > LONGEST_WAIT:
+                raise _busy(self._service, response.status_code, seconds)
+        return response
+
+
+@cache
+def credential(client_id: str) -> ManagedIdentityCredential:
+    """The managed identity of this client id ("": the system-assigned one); it keeps its tokens in memory.
+
+    https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference
+    """
+    return ManagedIdentityCredential(
+        client_id=client_id or None,
+        connection_timeout=CONNECT_TIMEOUT,
+        read_timeout=READ_TIMEOUT,
+        retry_total=RETRIES,
+        retry_backoff_max=LONGEST_WAIT,
+    )
+
+
+@contextmanager
+def converted(service: str) -> Iterator[None]:
+    """Turns the SDK's errors into the program's; `service`, such as `storage`, begins their reason codes."""
+    try:
+        yield
+    except AzureError as error:
+        raise convert(error, service) from error
+
+
+def convert(error: AzureError, service: str) -> MailsyncError:
+    """The program's error for one of the SDK's. Its text holds codes only: the SDK's own may quote data."""
+    response = error.response if isinstance(error, HttpResponseError) else None
+    if response is None:
+        if isinstance(error, ClientAuthenticationError):
+            return RetryLater("identity_unavailable", "The managed identity gave no token; is AZURE_CLIENT_ID right?")
+        return RetryLater(f"{service}_unavailable", f"No answer from {service} ({type(error).__name__}).")
+    status = response.status_code or 0
+    code = code_of(error)
+    if status in _BUSY or status >= 500:
+        return _busy(service, status, _retry_after(response))
+    if status in (401, 403):
+        return Misconfigured(f"{service}_forbidden", f"{service} refused the app ({code}); check its role assignments.")
+    if status == 404:
+        return Misconfigured(f"{service}_missing", f"{service} lacks a table, queue or container ({code}).")
+    if status in (409, 412):
+        return StaleWrite(f"{service} holds another version ({code})")
+    return Rejected(f"{service}_refused", f"{service} did not accept the request ({status}, {code}).")
+
+
+def _retry_after(response: Any) -> float | None:
+    return retry_after(response.headers, datetime.now(UTC))
+
+
+def _busy(service: str, status: int, seconds: float | None) -> RetryLater:
+    reason = f"{service}_throttled" if status == 429 else f"{service}_unavailable"
+    return RetryLater(reason, f"{service} answered {status}.", seconds)
+
+
+def code_of(error: AzureError) -> str:
+    """The service's own error code, such as `TableNotFound`."""
+    code = getattr(error, "error_code", None) or "no code"
+    return str(getattr(code, "value", code))
+
+
+@cache
+def _session() -> requests.Session:
+    session = requests.Session()
+    session.mount("https://", requests.adapters.HTTPAdapter(pool_connections=8, pool_maxsize=32))
+    # The SDK sets the header itself; with an `auth` present, requests does not look into .netrc files for another.
+    session.auth = _unchanged
+    return session
+
+
+def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request

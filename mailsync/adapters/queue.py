@@ -1,0 +1,52 @@
+"""`HintQueue` on the storage queue `mailbox-sync`, and how a hint is written there."""
+
+import math
+
+import msgspec
+
+from mailsync.adapters.storage import QUEUE, queue_service
+from mailsync.errors import Rejected
+from mailsync.models import Hint, is_mailbox_id
+from mailsync.settings import Storage
+
+LIFETIME = 7 * 86_400
+"""Seconds a message lives. A hint that nobody has taken by then is old news: the schedule sends another."""
+
+LONGEST_DELAY = 86_400
+"""Seconds; Azure's limit is the lifetime."""
+
+
+def encode_hint(hint: Hint) -> str:
+    """The hint as JSON. On the wire it is base64, which the Functions host expects."""
+    return msgspec.json.encode(hint).decode()
+
+
+def decode_hint(body: bytes | str) -> Hint:
+    """The hint of a message. Raises Rejected `bad_hint`."""
+    try:
+        hint = msgspec.json.decode(body, type=Hint)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise Rejected("bad_hint", "The queue message is not a hint.") from error
+    if not is_mailbox_id(hint.mailbox_id) or hint.at.tzinfo is None:
+        raise Rejected("bad_hint", "The queue message names no mailbox, or a time without its zone.")
+    return hint
+
+
+class StorageHintQueue:
+    """The sending end; the Functions host is the other. Threads may share it."""
+
+    def __init__(self, storage: Storage) -> None:
+        from azure.storage.queue import TextBase64EncodePolicy
+
+        self._queue = queue_service(storage).get_queue_client(QUEUE, message_encode_policy=TextBase64EncodePolicy())
+
+    def send(self, hint: Hint, delay: float = 0) -> None:
+        """One call.
+
+        https://learn.microsoft.com/rest/api/storageservices/put-message
+        """
+        from mailsync.adapters.azure_sdk import converted
+
+        wait = min(math.ceil(max(delay, 0)), LONGEST_DELAY)
+        with converted("storage"):
+            self._queue.send_message(encode_hint(hint), visibility_timeout=wait, time_to_live=LIFETIME)

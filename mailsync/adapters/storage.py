@@ -1,0 +1,81 @@
+"""Clients of the storage account, made from the setting MAIL_STORAGE, and the names of what it holds.
+
+With service URIs the managed identity signs in; with a connection string its key does.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from mailsync.settings import Storage
+
+if TYPE_CHECKING:
+    from azure.data.tables import TableServiceClient
+    from azure.storage.blob import BlobServiceClient
+    from azure.storage.queue import QueueServiceClient
+
+TABLES = ("messages", "mailboxes", "accounts", "signins")
+QUEUE = "mailbox-sync"
+POISON_QUEUE = "mailbox-sync-poison"
+BODIES = "message-bodies"
+
+
+def table_service(storage: Storage) -> "TableServiceClient":
+    """The Table service."""
+    from azure.data.tables import TableServiceClient
+
+    from mailsync.adapters.azure_sdk import RETRIES, Transport, credential
+
+    options: dict[str, Any] = {"transport": Transport("storage"), "retry_total": RETRIES, "retry_backoff_factor": 0.4}
+    if storage.connection_string:
+        return TableServiceClient.from_connection_string(storage.connection_string, **options)
+    return TableServiceClient(storage.table_uri, credential=credential(storage.client_id), **options)
+
+
+def queue_service(storage: Storage) -> "QueueServiceClient":
+    """The Queue service, with shorter patience than the others: Graph waits 3 seconds for an acknowledgement."""
+    from azure.storage.queue import ExponentialRetry, QueueServiceClient
+
+    from mailsync.adapters.azure_sdk import Transport, credential
+
+    transport = Transport("storage", connect_timeout=3, read_timeout=5)
+    retries = ExponentialRetry(initial_backoff=0, increment_base=1, retry_total=1, random_jitter_range=0)
+    if storage.connection_string:
+        return QueueServiceClient.from_connection_string(
+            storage.connection_string, transport=transport, retry_policy=retries
+        )
+    identity = credential(storage.client_id)
+    return QueueServiceClient(storage.queue_uri, credential=identity, transport=transport, retry_policy=retries)
+
+
+def blob_service(storage: Storage) -> "BlobServiceClient":
+    """The Blob service."""
+    from azure.storage.blob import BlobServiceClient, ExponentialRetry
+
+    from mailsync.adapters.azure_sdk import RETRIES, Transport, credential
+
+    transport = Transport("storage")
+    retries = ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=RETRIES, random_jitter_range=1)
+    if storage.connection_string:
+        return BlobServiceClient.from_connection_string(
+            storage.connection_string, transport=transport, retry_policy=retries
+        )
+    identity = credential(storage.client_id)
+    return BlobServiceClient(storage.blob_uri, credential=identity, transport=transport, retry_policy=retries)
+
+
+def create_all(storage: Storage) -> None:
+    """Creates the tables, queues and the container that are missing. In Azure, `infra/` has made them."""
+    from azure.core.exceptions import ResourceExistsError
+
+    from mailsync.adapters.azure_sdk import converted
+
+    with converted("storage"):
+        tables, queues, blobs = table_service(storage), queue_service(storage), blob_service(storage)
+        for table in TABLES:
+            tables.create_table_if_not_exists(table)
+        for queue in (QUEUE, POISON_QUEUE):
+            # Creating a queue that exists with the same metadata is no error.
+            queues.create_queue(queue)
+        try:
+            blobs.create_container(BODIES)
+        except ResourceExistsError:
+            return
