@@ -92,11 +92,11 @@ class QueueListener:
         text = self._decode(message.content)
         attempts = message.dequeue_count or 1
         try:
-            if self._poison and (text is None or attempts > self._options.max_dequeue_count):
+            if text is None or (self._poison and attempts > self._options.max_dequeue_count):
                 await self._move_to_poison(message, lease)
                 return
             async with lease.renewed():
-                outcome = await self._runtime.invoke(self._function, _string(text or ""), _metadata(message))
+                outcome = await self._runtime.invoke(self._function, _string(text), _metadata(message))
             if outcome.ok:
                 await lease.delete()
             elif self._poison and attempts >= self._options.max_dequeue_count:
@@ -119,6 +119,7 @@ class QueueListener:
     async def _move_to_poison(self, message: "QueueMessage", lease: "_Invisibility") -> None:
         poison = self._poison
         if poison is None:
+            _log.error("queue %s, message %s cannot be decoded", self._name, message.id)
             return
         _log.error("message %s moved to queue %s", message.id, poison.queue_name)
         try:

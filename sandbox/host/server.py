@@ -44,6 +44,7 @@ class Arguments:
 def run(arguments: Arguments) -> int:
     """Runs the host until SIGINT or SIGTERM; returns the process's exit code."""
     _configure_logging()
+    started_in = Path.cwd()  # the app moves to its own directory
     try:
         restart = asyncio.run(_Host(arguments).serve())
     except HostError as error:
@@ -51,6 +52,7 @@ def run(arguments: Arguments) -> int:
         return 1
     if restart:
         _log.error("the worker is replaced after a function timeout")
+        os.chdir(started_in)
         os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - the same program again
     return 0
 
@@ -151,6 +153,7 @@ def _listen(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(("127.0.0.1", port))
+        listener.listen(1024)
     except OSError as error:
         raise HostError(f"port {port} is in use; choose another with --port") from error
     return listener
