@@ -99,14 +99,14 @@ class Mailbox:
 
     def __init__(self, user_id: str, now: Callable[[], datetime]) -> None:
         self.user_id = user_id
-        self._now = now
+        self.now = now
         self._numbers = 0
         self._messages: dict[str, Message] = {}
         self._by_mutable: dict[str, Message] = {}
         self._conversations: dict[str, str] = {}
         self.root_id = _folder_id(user_id, "root")
         self.folders: dict[str, Folder] = {}
-        self._well_known = {name: self.create_folder(title) for name, title in WELL_KNOWN.items()}
+        self.well_known = {name: self.create_folder(title) for name, title in WELL_KNOWN.items()}
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -119,7 +119,7 @@ class Mailbox:
 
     def folder(self, name: str) -> Folder | None:
         """A folder by well-known name (in any case) or by id (case matters)."""
-        return self._well_known.get(name.lower()) or self.folders.get(name)
+        return self.well_known.get(name.lower()) or self.folders.get(name)
 
     def find(self, message_id: str, *, immutable: bool) -> Message | None:
         """The message that has this id, of this kind, now."""
@@ -138,7 +138,7 @@ class Mailbox:
         target = self._folder(folder)
         number, self._numbers = self._numbers, self._numbers + 1
         if received is None:
-            received = self._now()
+            received = self.now()
         elif not received.microsecond:
             received += timedelta(milliseconds=number * 37 % 1000)
         immutable_id = _message_id(self.user_id, number, None)
@@ -182,7 +182,7 @@ class Mailbox:
         return folder
 
     def _touch(self, message: Message) -> None:
-        message.properties["lastModifiedDateTime"] = graph_time(self._now())
+        message.properties["lastModifiedDateTime"] = graph_time(self.now())
         message.properties["changeKey"] = _change_key(message.number, len(self.folders[message.folder_id].changes))
 
     def _added(self, message: Message, mail: Mail) -> dict[str, Any]:

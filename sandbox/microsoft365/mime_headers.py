@@ -63,7 +63,7 @@ def repair(raw: bytes) -> bytes:
     last = max((i for i in range(end) if _is_standard(lines[i])), default=0)
     fixed = []
     for i, line in enumerate(lines[:end]):
-        if line[:1] in b" \t" or (_FIELD.match(line) and not line.startswith(b"From ")):
+        if line[:1] in b" \t" or _FIELD.match(line):
             fixed.append(re.sub(rb"^([!-9;-~]+)[ \t]+:", rb"\1:", line))
         elif i < last:
             fixed.append(b" " + line)
