@@ -53,28 +53,32 @@ class EntraDirectory:
         """https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow#redeem-a-code-for-an-access-token."""
         expected, state = str(flow.get("state") or ""), answer.get("state", "")
         if not expected or not hmac.compare_digest(expected.encode(), state.encode("utf-8", "replace")):
-            raise Rejected("state_mismatch", "the answer does not belong to the sign-in that was begun here")
+            raise Rejected("bad_answer", "the answer does not belong to the sign-in that was begun here")
         if answer.get("error"):
             raise entra_errors.of_browser(answer)
         if not answer.get("code"):
-            raise Rejected("sign_in_failed", "the answer holds neither a code nor an error")
+            raise Rejected("bad_answer", "the answer holds neither a code nor an error")
         app = self._app()
         try:
             result = app.acquire_token_by_auth_code_flow(dict(flow), dict(answer))
         except RuntimeError:  # MSAL's message quotes the nonce, so it ends here
-            raise Rejected("nonce_mismatch", "the id_token does not belong to this sign-in") from None
+            raise Rejected("bad_id_token", "the id_token does not belong to this sign-in") from None
         except (ValueError, LookupError):  # an id_token that is none; the message may quote it
-            raise Rejected("sign_in_failed", "Entra's id_token could not be read") from None
+            raise Rejected("bad_id_token", "Entra's id_token could not be read") from None
         if "error" in result:
             raise entra_errors.of_code(result)
-        return self._grant(result)
+        return self._grant(result, result.get("id_token_claims") or {})
 
     def refresh(self, refresh_token: str) -> Grant:
         """https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow#refresh-the-access-token."""
-        result = self._app().acquire_token_by_refresh_token(refresh_token, list(GRAPH_SCOPES))
+        app = self._app()
+        try:
+            result = app.acquire_token_by_refresh_token(refresh_token, list(GRAPH_SCOPES))
+        except (ValueError, LookupError):  # as above
+            raise RetryLater("entra_unavailable", "Entra's id_token could not be read") from None
         if "error" in result:
             raise entra_errors.of_refresh(result)
-        return self._grant(result)
+        return self._grant(result, {})
 
     def admin_consent_url(self, redirect_uri: str, state: str) -> str:
         """https://learn.microsoft.com/entra/identity-platform/v2-admin-consent."""
@@ -86,7 +90,7 @@ class EntraDirectory:
         }
         return f"{self._settings.authority}/v2.0/adminconsent?{urlencode(query)}"
 
-    def _grant(self, result: Mapping[str, Any]) -> Grant:
+    def _grant(self, result: Mapping[str, Any], claims: Mapping[str, object]) -> Grant:
         """An answer without `scope` grants what was asked: https://www.rfc-editor.org/rfc/rfc6749#section-5.1."""
         try:
             scopes = str(result.get("scope") or " ".join(GRAPH_SCOPES)).split()
@@ -95,7 +99,7 @@ class EntraDirectory:
                 expires_at=self._clock() + timedelta(seconds=int(result["expires_in"])),
                 refresh_token=result.get("refresh_token"),
                 scopes=frozenset(scope.removeprefix(_GRAPH_PREFIX) for scope in scopes),
-                claims=result.get("id_token_claims") or {},
+                claims=claims,
             )
         except (LookupError, ValueError, OverflowError):
             raise RetryLater("entra_unavailable", "Entra's token answer lacks what it must have") from None

@@ -48,7 +48,7 @@ def of_browser(answer: Mapping[str, object]) -> MailsyncError:
         return Rejected("admin_approval_required", said)
     if error in _INTERACTION or (error == "access_denied" and numbers & _CONDITIONS):
         return Rejected("conditional_access", said)
-    return Rejected("declined" if error == "access_denied" else "sign_in_failed", said)
+    return Rejected("consent_declined" if error == "access_denied" else "sign_in_failed", said)
 
 
 def of_code(answer: Mapping[str, object]) -> MailsyncError:

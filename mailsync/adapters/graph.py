@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -106,11 +106,12 @@ class GraphClient:
         """GET …/messages: https://learn.microsoft.com/graph/api/mailfolder-list-messages.
 
         What $orderby names must come first in $filter, or Graph answers InefficientFilter. The count is asked
-        for on the first page only, as it costs Graph a pass over the window.
+        for on the first page only, as it costs Graph a pass over the window. Exchange filters by times with
+        fractions but shows whole seconds, so `le` with a time it has shown would leave out the rest of that second.
         """
         window = f"receivedDateTime ge {_time(since)}"
         if before is not None:
-            window += f" and receivedDateTime le {_time(before)}"
+            window += f" and receivedDateTime lt {_time(before.replace(microsecond=0) + timedelta(seconds=1))}"
         path = f"{_folder(folder)}/messages?$select={wire.SELECT}&$filter={_encode(window)}&{_NEWEST_FIRST}"
         path += f"&$top={self._page_size}&$skip={skip}"
         first = before is None and skip == 0

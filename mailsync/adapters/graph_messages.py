@@ -152,7 +152,7 @@ def to_message(wire: WireMessage) -> Message:
     flags = (("isRead", wire.is_read), ("hasAttachments", wire.has_attachments))
     columns |= {name: value for name, value in flags if isinstance(value, bool)}
     times = (("receivedDateTime", wire.received_date_time), ("sentDateTime", wire.sent_date_time))
-    columns |= {name: _utc(value) for name, value in times if isinstance(value, datetime)}
+    columns |= {name: when for name, value in times if isinstance(value, datetime) and (when := _utc(value))}
     people = (("replyTo", wire.reply_to), ("toRecipients", wire.to_recipients), ("ccRecipients", wire.cc_recipients))
     columns |= {name: _addresses(value or ()) for name, value in people if not isinstance(value, UnsetType)}
     return Message(wire.id or "", columns | _structured(wire))
@@ -186,9 +186,12 @@ def _addresses(recipients: Iterable[WireRecipient]) -> str:
     return _encoder.encode([{"address": p.address or "", "name": p.name or ""} for p in people]).decode()
 
 
-def _utc(value: datetime) -> datetime:
-    """Graph's times are UTC; one without a zone is taken to be so."""
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+def _utc(value: datetime) -> datetime | None:
+    """Graph's times are UTC; one without a zone is taken to be so. None for one that UTC cannot hold."""
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:
+        return None
 
 
 def _loose(raw: bytes) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from datetime import datetime
 from mailsync.errors import FilterRefused, MailsyncError, Rejected, SyncStateLost
 from mailsync.models import DeltaPage, HistoryPage, Message, Profile
 from mailsync.ports import GetToken
+from tests.fakes.faults import Faults
 from tests.fakes.graph_mailbox import GraphMailbox, Mail
 
 _LINKS = "https://graph.example/v1.0/me/messages/delta?"
@@ -36,14 +37,6 @@ class _Round:
     items: tuple[_Item, ...]
     end: int
     empty_pages: int
-
-
-@dataclass(slots=True)
-class _Fault:
-    error: MailsyncError
-    operations: frozenset[str]
-    after: int
-    times: int
 
 
 @dataclass(slots=True)
@@ -79,7 +72,7 @@ class FakeMailService:
     empty_pages: int = 0
     refuse_filter: bool = False
     calls: list[str] = field(default_factory=list)
-    _faults: list[_Fault] = field(default_factory=list)
+    _faults: Faults = field(default_factory=Faults)
     _rounds: list[_Round | None] = field(default_factory=list)
     _served: dict[str, list[_Item]] = field(default_factory=dict)
 
@@ -90,7 +83,7 @@ class FakeMailService:
 
     def fail(self, error: MailsyncError, *operations: str, after: int = 0, times: int = 1) -> None:
         """Orders a fault: `error` from the named operations (none: from any), `after` so many calls went well."""
-        self._faults.append(_Fault(error, frozenset(operations), after, times))
+        self._faults.order(error, *operations, after=after, times=times)
 
     def expire_links(self) -> None:
         """Every link given so far is forgotten: following one loses the sync state."""
@@ -150,16 +143,7 @@ class FakeMailService:
         self.calls.append(operation)
         if self.get_token is not None:
             self.get_token()
-        for fault in self._faults:
-            if fault.operations and operation not in fault.operations:
-                continue
-            if fault.after > 0:
-                fault.after -= 1
-                continue
-            fault.times -= 1
-            if fault.times <= 0:
-                self._faults.remove(fault)
-            raise fault.error
+        self._faults.strike(operation)
 
     def _home(self, folder: str) -> str:
         try:

@@ -1,0 +1,321 @@
+import json
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+
+from mailsync.adapters import http
+from mailsync.adapters.graph import GraphClient
+from mailsync.errors import (
+    FilterRefused,
+    MailsyncError,
+    ReconnectRequired,
+    Rejected,
+    RetryLater,
+    SyncStateLost,
+)
+from tests.adapters.stub_transport import Reply, stub_session
+
+GRAPH = "https://graph.example:8443/v1.0"
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+DELTA_LINK = f"{GRAPH}/me/mailFolders/inbox/messages/delta?$deltatoken=abc"
+
+
+class Client(GraphClient):
+    def __init__(self, *script, **options):
+        session, self.wire = stub_session(*script)
+        self.waited = []
+        super().__init__(
+            GRAPH, session, lambda: "token-1", sleep=self.waited.append, clock=lambda: NOW, page_size=50, **options
+        )
+
+    @property
+    def query(self):
+        return {name: values[0] for name, values in parse_qs(urlsplit(self.wire.seen[-1].url).query).items()}
+
+
+def refusal(status, code="SomeCode", headers=None):
+    return Reply(status, {"error": {"code": code, "message": "owner@contoso.example did wrong"}}, headers or {})
+
+
+def page(*messages, link=DELTA_LINK, kind="deltaLink"):
+    return Reply(200, {"value": list(messages), f"@odata.{kind}": link})
+
+
+def batch(*parts):
+    return Reply(200, {"responses": [dict(part, id=str(n)) for n, part in enumerate(parts)]})
+
+
+def test_each_request_asks_for_immutable_ids_pages_and_carries_the_token():
+    client = Client(page({"id": "m1", "subject": "Hello"}))
+    answer = client.start_delta("inbox", datetime(2026, 1, 1, tzinfo=UTC))
+    sent = client.wire.seen[0]
+    assert sent.headers["Prefer"] == 'IdType="ImmutableId", odata.maxpagesize=50'
+    assert sent.headers["Authorization"] == "Bearer token-1"
+    assert len(sent.headers["client-request-id"]) == 36
+    assert urlsplit(sent.url).path == "/v1.0/me/mailFolders/inbox/messages/delta"
+    assert client.query["$filter"] == "receivedDateTime ge 2026-01-01T00:00:00Z"
+    assert client.query["$orderby"] == "receivedDateTime desc"
+    assert {"body", "internetMessageHeaders", "conversationId"} <= set(client.query["$select"].split(","))
+    assert client.wire.timeouts == [(5.0, 30.0)]
+    assert answer.last
+    assert answer.link == DELTA_LINK
+    assert [(m.id, dict(m.columns)) for m in answer.messages] == [("m1", {"subject": "Hello"})]
+
+
+def test_an_enumeration_without_since_has_no_filter():
+    client = Client(page())
+    client.start_delta("inbox", None)
+    assert "$filter" not in client.query
+
+
+def test_next_links_are_followed_as_they_are():
+    link = f"{GRAPH}/me/mailFolders('inbox')/messages/delta?$skiptoken=a%2Fb"
+    client = Client(page(link=link, kind="nextLink"), page())
+    first = client.start_delta("inbox", None)
+    assert not first.last
+    assert client.follow_delta(first.link).last
+    assert client.wire.seen[1].url == link
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://evil.example/v1.0/me/messages/delta",
+        "http://graph.example:8443/v1.0/me/messages/delta",
+        "https://graph.example/v1.0/me/messages/delta",
+        "https://graph.example:8443/beta/me/messages/delta",
+        "https://graph.example:8443/v1.0/../beta/me",
+        "https://graph.example:8443/v1.0/%2e%2E/beta/me",
+        "https://graph.example:8443/v1.0evil/me",
+        "https://graph.example:8443@evil.example/v1.0/me",
+        "https://user@graph.example:8443/v1.0/me",
+        "https://graph.example:8443\\@evil.example/v1.0/me",
+        "https://graph.example:8443/v1.0/me\r\nHost: evil.example",
+        "https://graph.example:port/v1.0/me",
+        "//graph.example:8443/v1.0/me",
+        "",
+    ],
+)
+def test_a_link_away_from_the_endpoint_is_refused_before_anything_is_sent(link):
+    client = Client()
+    with pytest.raises(Rejected, match="foreign_link"):
+        client.follow_delta(link)
+    assert client.wire.seen == []
+
+
+def test_a_page_with_a_foreign_link_is_refused():
+    with pytest.raises(Rejected, match="foreign_link"):
+        Client(page(link="https://evil.example/v1.0/x")).start_delta("inbox", None)
+
+
+def test_redirects_are_not_followed():
+    client = Client(Reply(302, headers={"Location": "https://evil.example/"}))
+    with pytest.raises(Rejected, match="graph_refused"):
+        client.me()
+    assert len(client.wire.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "reason"),
+    [
+        (refusal(403, "ErrorAccessDenied"), ReconnectRequired, "access_denied"),
+        (refusal(404, "MailboxNotEnabledForRESTAPI"), Rejected, "mailbox_not_enabled"),
+        (refusal(404, "ErrorItemNotFound"), Rejected, "folder_not_found"),
+        (refusal(400, "ErrorInvalidIdMalformed"), Rejected, "folder_not_found"),
+        (refusal(400, "BadRequest"), FilterRefused, "filter_refused"),
+        (refusal(410, "whatever"), SyncStateLost, "sync_state_lost"),
+        (refusal(400, "SyncStateNotFound"), SyncStateLost, "sync_state_lost"),
+        (refusal(404, "RESYNCREQUIRED"), SyncStateLost, "sync_state_lost"),
+        (refusal(418), Rejected, "graph_refused"),
+        (refusal(401, "InvalidAuthenticationToken"), RetryLater, "graph_unauthorized"),
+        (refusal(429, headers={"Retry-After": "77"}), RetryLater, "graph_throttled"),
+        (refusal(503, headers={"Retry-After": "77"}), RetryLater, "graph_unavailable"),
+        (refusal(400, "ErrorMailboxMoveInProgress", {"Retry-After": "77"}), RetryLater, "graph_unavailable"),
+    ],
+)
+def test_refusals_of_a_delta(reply, kind, reason):
+    client = Client(reply)
+    with pytest.raises(MailsyncError) as caught:
+        client.start_delta("inbox", NOW)
+    assert type(caught.value) is kind
+    assert caught.value.reason == reason
+    assert "owner@" not in str(caught.value)
+    assert len(client.wire.seen) == 1
+
+
+def test_a_400_without_a_filter_is_no_matter_of_the_filter():
+    with pytest.raises(Rejected, match="graph_refused"):
+        Client(refusal(400, "BadRequest")).start_delta("inbox", None)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("77", 77), ("Fri, 02 Jan 2026 03:05:05 GMT", 60), ("-3", 0), ("99999999", 86_400), ("soon", None), ("nan", None)],
+)
+def test_retry_after_is_seconds_or_a_date(header, seconds):
+    replies = [refusal(429, headers={"Retry-After": header})] * 3
+    with pytest.raises(RetryLater) as caught:
+        Client(*replies).me()
+    assert caught.value.retry_after == seconds
+
+
+def test_short_waits_are_taken_in_place():
+    client = Client(refusal(429, headers={"Retry-After": "3"}), refusal(503), folder("folder-1"))
+    assert client.folder_id("inbox") == "folder-1"
+    assert client.waited == [3, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (refusal(502), "graph_unavailable"),
+        (Reply(error=requests.ConnectTimeout("…")), "graph_unreachable"),
+        (Reply(error=requests.ConnectionError("…")), "graph_unreachable"),
+        (Reply(200, b'{"id": "fol', promised=500), "graph_unreachable"),
+    ],
+)
+def test_the_third_failure_is_the_last(reply, reason):
+    client = Client(reply, reply, reply)
+    with pytest.raises(RetryLater) as caught:
+        client.folder_id("inbox")
+    assert caught.value.reason == reason
+    assert caught.value.retry_after is None
+    assert client.waited == [0.5, 2.0]
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"value": 5}', b'{"value": [], "@odata.deltaLink": 5}'])
+def test_an_answer_that_is_no_page_is_retried_later(body):
+    with pytest.raises(RetryLater, match="graph_unavailable"):
+        Client(Reply(200, body)).start_delta("inbox", None)
+
+
+def test_an_answer_that_is_too_long_is_cut():
+    session, _ = stub_session(Reply(200, b" " * 1000))
+    with pytest.raises(http.Unreachable, match="AnswerTooLarge"):
+        http.call(session, "GET", GRAPH, limit=999)
+
+
+def test_an_answer_that_trickles_is_cut(monkeypatch):
+    monkeypatch.setattr(http, "ANSWER_TIMEOUT", -1)
+    session, _ = stub_session(Reply(200, b" "))
+    with pytest.raises(http.Unreachable, match="AnswerTooSlow"):
+        http.call(session, "GET", GRAPH)
+
+
+def folder(folder_id):
+    return Reply(200, {"id": folder_id})
+
+
+def test_a_401_is_answered_with_one_fresh_token():
+    fresh = []
+    client = Client(refusal(401), folder("f"), fresh_token=lambda: fresh.append(1) or "token-2")
+    assert client.folder_id("inbox") == "f"
+    assert [request.headers["Authorization"] for request in client.wire.seen] == ["Bearer token-1", "Bearer token-2"]
+    assert fresh == [1]
+
+
+def test_a_second_401_is_final():
+    client = Client(refusal(401), refusal(401), fresh_token=lambda: "token-2")
+    with pytest.raises(RetryLater, match="graph_unauthorized"):
+        client.me()
+    assert client.waited == []
+
+
+def test_a_netrc_login_never_replaces_the_token(tmp_path, monkeypatch):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine graph.example login a password b\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    client = Client(folder("f"))
+    client.folder_id("inbox")
+    assert client.wire.seen[0].headers["Authorization"] == "Bearer token-1"
+
+
+def test_me():
+    user = {"id": "AA", "userPrincipalName": "owner@contoso.example", "mail": None, "displayName": None}
+    profile = Client(Reply(200, user)).me()
+    assert (profile.user_id, profile.address, profile.mail, profile.display_name) == (
+        "aa",
+        "owner@contoso.example",
+        "",
+        "",
+    )
+
+
+def test_folder_names_are_encoded():
+    client = Client(folder("f"))
+    client.folder_id("a/b?c")
+    assert urlsplit(client.wire.seen[0].url).path == "/v1.0/me/mailFolders/a%2Fb%3Fc"
+
+
+def test_the_first_page_of_history_counts():
+    client = Client(Reply(200, {"value": [{"id": "m"}], "@odata.count": 7, "@odata.nextLink": "opaque"}))
+    answer = client.history("inbox", NOW - timedelta(days=30), None, 0)
+    assert (answer.total, answer.more) == (7, True)
+    assert client.query["$filter"] == "receivedDateTime ge 2025-12-03T03:04:05Z"
+    assert client.query["$count"] == "true"
+    assert (client.query["$top"], client.query["$skip"]) == ("50", "0")
+
+
+def test_a_later_page_of_history_covers_the_whole_second_it_begins_in():
+    client = Client(Reply(200, {"value": []}))
+    answer = client.history("inbox", NOW - timedelta(days=1), NOW, 3)
+    assert (answer.total, answer.more) == (None, False)
+    assert client.query["$filter"].endswith(" and receivedDateTime lt 2026-01-02T03:04:06Z")
+    assert client.query["$skip"] == "3"
+    assert "$count" not in client.query
+
+
+def test_messages_go_in_batches_of_twenty():
+    def answer(request):
+        asked = json.loads(request.body)["requests"]
+        assert len(asked) <= 20
+        assert all(part["headers"] == {"Prefer": 'IdType="ImmutableId"'} for part in asked)
+        parts = [{"status": 200, "body": {"id": part["url"][13:].split("?")[0]}} for part in asked]
+        return batch(*parts)
+
+    client = Client(answer, answer)
+    ids = [f"id-{n}" for n in range(23)]
+    assert set(client.messages([*ids, ids[0]])) == set(ids)
+    assert client.wire.seen[0].url == f"{GRAPH}/$batch"
+
+
+def test_ids_in_a_batch_are_encoded_and_missing_ones_left_out():
+    client = Client(batch({"status": 404, "body": {"error": {"code": "ErrorItemNotFound"}}}, {"status": 404}))
+    assert client.messages(["a/b+c=", "gone"]) == {}
+    assert json.loads(client.wire.seen[0].body)["requests"][0]["url"].startswith("/me/messages/a%2Fb%2Bc%3D?$select=")
+
+
+def test_throttled_entries_of_a_batch_are_asked_again():
+    client = Client(
+        batch({"status": 200, "body": {"id": "a"}}, {"status": 429, "headers": {"Retry-After": "4"}}),
+        batch({"status": 200, "body": {"id": "b"}}),
+    )
+    assert set(client.messages(["a", "b"])) == {"a", "b"}
+    assert client.waited == [4]
+    assert len(json.loads(client.wire.seen[1].body)["requests"]) == 1
+
+
+def test_a_batch_gives_up_in_the_end():
+    part = {"status": 503, "body": {"error": {"code": "ServiceUnavailable"}}}
+    client = Client(batch(part), batch(part), batch(part))
+    with pytest.raises(RetryLater, match="graph_unavailable"):
+        client.messages(["a"])
+    assert client.waited == [0.5, 2.0]
+
+
+def test_an_entry_that_waiting_does_not_mend_decides():
+    client = Client(batch({"status": 429}, {"status": 403, "body": {"error": {"code": "ErrorAccessDenied"}}}))
+    with pytest.raises(ReconnectRequired):
+        client.messages(["a", "b"])
+
+
+def test_an_entry_that_the_batch_forgot_is_asked_again():
+    client = Client(Reply(200, {"responses": []}), batch({"status": 200, "body": {"id": "a"}}))
+    assert set(client.messages(["a"])) == {"a"}
+
+
+def test_no_ids_no_request():
+    assert Client().messages([]) == {}
