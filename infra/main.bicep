@@ -76,7 +76,7 @@ param alwaysReadyHttpInstances int = 1
 @maxValue(1000)
 param httpConcurrency int = 16
 
-@description('Threads for functions in an instance; the queue listener hands out 24 messages at once.')
+@description('Threads for functions in an instance: more than an instance is given at once, by httpConcurrency or by queues in host.json.')
 @minValue(1)
 @maxValue(1024)
 param threadCount int = 32
@@ -192,6 +192,7 @@ module hostStorage 'app/storage.bicep' = {
     redundancy: 'Standard_LRS'
     access: access
     containers: [deploymentContainer]
+    keepVersions: false
     softDeleteDays: softDeleteDays
   }
 }
@@ -207,6 +208,7 @@ module mailStorage 'app/storage.bicep' = {
     containers: ['message-bodies']
     tables: ['messages', 'mailboxes', 'accounts', 'signins']
     queues: ['mailbox-sync', 'mailbox-sync-poison']
+    keepVersions: true
     softDeleteDays: softDeleteDays
   }
 }

@@ -92,7 +92,7 @@ var alerts alert[] = [
     severity: 2
     frequency: 'PT15M'
     window: 'PT1H'
-    query: 'traces | where message startswith "needs_reconnect " | summarize mailboxes = dcount(extract(@"mailbox_id=(\\S+)", 1, message)) | where mailboxes >= 3'
+    query: 'traces | where message startswith "needs_reconnect " | summarize mailboxes = dcount(extract(@"mailbox=(\\S+)", 1, message)) | where mailboxes >= 3'
   }
   {
     // Graph counts answers over 3 s in windows of ten minutes, and delays notifications when they exceed 10 %.
@@ -120,7 +120,7 @@ var alerts alert[] = [
     severity: 3
     frequency: 'PT15M'
     window: 'PT1H'
-    query: 'traces | where message startswith "push_degraded " | summarize mailboxes = dcount(extract(@"mailbox_id=(\\S+)", 1, message)) | where mailboxes >= 3'
+    query: 'traces | where message startswith "push_degraded " | summarize mailboxes = dcount(extract(@"mailbox=(\\S+)", 1, message)) | where mailboxes >= 3'
   }
   {
     name: 'no-mail'
@@ -129,7 +129,7 @@ var alerts alert[] = [
     severity: 3
     frequency: 'PT1H'
     window: noMailWindow
-    query: 'traces | where message startswith "sync_completed " | summarize withMail = countif(toint(extract(@"written=(\\d+)", 1, message)) > 0) | where withMail == 0'
+    query: 'traces | where message startswith "sync_completed " | summarize withMail = countif(toint(extract(@"added=(\\d+)", 1, message)) > 0) | where withMail == 0'
   }
   {
     name: 'key-vault-throttled'

@@ -53,7 +53,7 @@ param alwaysReadyHttpInstances int
 @maxValue(1000)
 param httpConcurrency int
 
-@description('Threads for functions in an instance; at least what the queue listener hands out at once.')
+@description('Threads for functions in an instance: more than an instance is given at once, by HTTP or by the queue listener.')
 @minValue(1)
 @maxValue(1024)
 param threadCount int

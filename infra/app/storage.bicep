@@ -34,6 +34,9 @@ param queues string[] = []
 @maxValue(365)
 param softDeleteDays int
 
+@description('Keep what a blob held before it was overwritten or deleted, for as long as deleted blobs are kept.')
+param keepVersions bool
+
 resource account 'Microsoft.Storage/storageAccounts@2025-08-01' = {
   name: name
   location: location
@@ -62,6 +65,7 @@ resource account 'Microsoft.Storage/storageAccounts@2025-08-01' = {
   resource blobs 'blobServices' = {
     name: 'default'
     properties: {
+      isVersioningEnabled: keepVersions
       deleteRetentionPolicy: {
         enabled: true
         days: softDeleteDays
@@ -80,6 +84,36 @@ resource account 'Microsoft.Storage/storageAccounts@2025-08-01' = {
         }
       }
     ]
+  }
+
+  // Versions that no row names any more would stay, and be paid for, without end. A body itself never strays: its
+  // name follows from its message, so a run that is repeated after a crash writes the same blob again.
+  resource lifecycle 'managementPolicies' = if (keepVersions) {
+    name: 'default'
+    properties: {
+      policy: {
+        rules: [
+          {
+            name: 'delete-old-versions'
+            type: 'Lifecycle'
+            enabled: true
+            definition: {
+              filters: {
+                blobTypes: ['blockBlob']
+              }
+              actions: {
+                version: {
+                  delete: {
+                    daysAfterCreationGreaterThan: softDeleteDays
+                  }
+                }
+              }
+            }
+          }
+        ]
+      }
+    }
+    dependsOn: [blobs]
   }
 
   resource tableService 'tableServices' = if (!empty(tables)) {
