@@ -98,13 +98,13 @@ class Connector:
     def finish(self, answer: Mapping[str, str], cookie: str | None) -> Finished:
         """Turns Microsoft's answer (the fields of its form_post) into a connected inbox.
 
-        Raises Rejected, RetryLater, ReconnectRequired, Misconfigured; nothing is stored then, except that the
-        sign-in is used up once its cookie has proved right.
+        Raises Rejected, and nothing is stored then, except that the sign-in is used up once its cookie has proved
+        right; RetryLater, ReconnectRequired, Misconfigured, and the owner may begin again at any time.
         """
         try:
             return self._finish(answer, cookie)
-        except Rejected as refusal:
-            emit(Event.CONNECT_REFUSED, reason=refusal.reason)
+        except MailsyncError as error:
+            emit(Event.CONNECT_REFUSED, reason=error.reason)
             raise
 
     def connection(self, cookie: str | None) -> Connection | None:
@@ -128,8 +128,7 @@ class Connector:
         profile = self.mail(lambda: grant.access_token).me()
         check_profile(profile, grant.claims)
         identity = _identity(tenant, profile)
-        account = self._account(profile, tenant)
-        _check_owner(self.mailboxes.get(identity), account)
+        account = self._account(identity, profile, tenant)
         # Tokens first: a record without tokens would be polled in vain, tokens without a record only lie there.
         self.vault.save(identity, _stored(refresh_token, grant, self.clock()))
         reconnected = self._record(identity, account, profile)
@@ -150,11 +149,12 @@ class Connector:
             raise Rejected("sign_in_unknown", "This answer was used a moment ago.")
         return msgspec.json.decode(flow, type=dict[str, object])
 
-    def _account(self, profile: Profile, tenant: str) -> Account:
+    def _account(self, identity: str, profile: Profile, tenant: str) -> Account:
         claim = self.accounts.claimed_by(profile.address.strip().lower())
         if claim is None:
             raise Rejected("no_account", "No Siftrock account expects this inbox.")
         account, domain = claim
+        _check_owner(self.mailboxes.get(identity), account)
         # An exact address was named by the operator; a domain speaks only for the tenant that came first.
         if domain is not None and self.accounts.pin_tenant(account.id, domain, tenant).lower() != tenant:
             raise Rejected("wrong_tenant", "The inbox's domain was first connected from another organization.")

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailsync.claims import CONSUMER_TENANT
 from mailsync.errors import MailsyncError, Misconfigured, Rejected, RetryLater
@@ -15,9 +17,9 @@ from tests.mailsync.sign_in import NOW, OTHER_TENANT, SETTINGS, TENANT, USER, Si
 SECONDS = int(NOW.timestamp())
 
 
-def refused(world: SignIn, given: dict[str, str], cookie: str | None) -> str:
+def refused(world: SignIn, fields: dict[str, str], cookie: str | None) -> str:
     with pytest.raises(Rejected) as caught:
-        world.connector.finish(given, cookie)
+        world.connector.finish(fields, cookie)
     return caught.value.reason
 
 
@@ -81,11 +83,11 @@ def test_a_refusal_by_microsoft_uses_up_the_sign_in():
     assert world.nothing_stored()
 
 
-@pytest.mark.parametrize("given", [{}, {"code": "x"}, {"state": ""}, {"state": "forged", "code": "x"}, {"error": "e"}])
-def test_an_answer_to_no_sign_in_is_refused(given):
+@pytest.mark.parametrize("fields", [{}, {"code": "x"}, {"state": ""}, {"state": "forged", "code": "x"}, {"error": "e"}])
+def test_an_answer_to_no_sign_in_is_refused(fields):
     world = SignIn()
     _, cookie = world.start()
-    assert refused(world, given, cookie) == "sign_in_unknown"
+    assert refused(world, fields, cookie) == "sign_in_unknown"
     assert world.nothing_stored()
 
 
@@ -261,3 +263,21 @@ def test_a_refusal_is_logged_by_its_reason_alone(caplog):
     state, cookie = world.start()
     refused(world, answer(state), cookie)
     assert caplog.messages == ["connect_refused reason=no_account"]
+
+
+def test_an_inbox_of_another_account_pins_no_tenant_to_a_domain():
+    world = SignIn()
+    world.walk()
+    world.accounts.add(Account("other", "Other", domains=("new.example",)))
+    world.me.profile = replace(world.me.profile, address="offers@new.example")
+    state, cookie = world.start()
+    assert refused(world, answer(state), cookie) == "other_account"
+    assert world.accounts.rows["other"].tenant_ids == {}
+
+
+@given(st.dictionaries(st.sampled_from(["state", "code", "error", "x"]), st.text(max_size=600)), st.none() | st.text())
+def test_no_answer_and_no_cookie_is_strange_enough_to_store_anything(given_answer, cookie):
+    world = SignIn()
+    world.start()
+    assert refused(world, given_answer, cookie) in {"sign_in_unknown", "wrong_browser", "bad_answer"}
+    assert world.nothing_stored()
