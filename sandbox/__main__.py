@@ -3,9 +3,12 @@
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from sandbox.state import PROJECT, SandboxError, home
+
+type _Command = Callable[[argparse.Namespace], int]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,6 +23,18 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
+def _run(options: argparse.Namespace) -> int:
+    from sandbox.run import run
+
+    return run(options.port, once=options.once)
+
+
+def _up(options: argparse.Namespace) -> int:
+    from sandbox.up import run_up
+
+    return run_up(options.port, options.ready_file, restart_host=options.restart_host)
+
+
 def _host(options: argparse.Namespace) -> int:
     from sandbox.host.server import Arguments, run
 
@@ -28,16 +43,89 @@ def _host(options: argparse.Namespace) -> int:
     return run(Arguments(directory, own_home, options.port, options.certificate, options.key))
 
 
+def _keys(options: argparse.Namespace) -> int:
+    from sandbox.host.keys import load_keys
+
+    path = home() / "keys.json"
+    if not path.exists():
+        raise SandboxError("no host has been started here yet, so there are no keys")
+    keys = load_keys(path)
+    print(keys.master if options.master else keys.default)
+    return 0
+
+
+def _connect(options: argparse.Namespace) -> int:
+    from sandbox import commands
+
+    return commands.connect(options.address, options.account)
+
+
+def _deliver(options: argparse.Namespace) -> int:
+    from sandbox import commands
+
+    return commands.deliver(options.address, options.files, keep_date=options.keep_date)
+
+
+def _messages(options: argparse.Namespace) -> int:
+    from sandbox import commands
+
+    return commands.messages(options.address, as_json=options.json)
+
+
+def _mailbox(options: argparse.Namespace) -> int:
+    from sandbox import commands
+
+    return commands.mailbox(options.address, as_json=options.json)
+
+
+def _fault(options: argparse.Namespace) -> int:
+    from sandbox import commands
+
+    return commands.fault(options.words, options.count)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    host = commands.add_parser("host", help="the local Functions host alone, as `func start`")
+
+    def add(name: str, command: _Command, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        sub.set_defaults(command=command)
+        return sub
+
+    run = add("run", _run, "show the whole product: start everything, connect an inbox, watch its mail arrive")
+    run.add_argument("--once", action="store_true", help="end when the mail has arrived; fail when it does not")
+    up = add("up", _up, "start everything and print the addresses; ends on Ctrl-C or SIGTERM")
+    up.add_argument("--ready-file", type=Path, help="written as JSON once all is up")
+    up.add_argument("--restart-host", action="store_true", help="start the Functions host again when it dies")
+    for sub in (run, up):
+        sub.add_argument("--port", type=int, help="the app's port (default: 7071, or a free one)")
+    host = add("host", _host, "run the local Functions host alone, as `func start` does")
     host.add_argument("--port", type=int, default=7071)
-    host.add_argument("--certificate", type=lambda text: Path(text).resolve(), help="PEM file; serves HTTPS")
-    host.add_argument("--key", type=lambda text: Path(text).resolve(), help="PEM file: the private key")
+    host.add_argument("--certificate", type=_absolute, help="PEM file: the certificate chain; serves HTTPS")
+    host.add_argument("--key", type=_absolute, help="PEM file: its private key")
     host.add_argument("--app-directory", type=Path, default=PROJECT, help="where host.json and function_app.py are")
-    host.set_defaults(command=_host)
+    connect = add("connect", _connect, "connect an inbox as its owner, through the real pages; prints the mailbox id")
+    connect.add_argument("--account", metavar="ID", help="the Siftrock account (default: one for the whole domain)")
+    deliver = add("deliver", _deliver, "deliver mail to an inbox")
+    messages = add("messages", _messages, "show what Table Storage holds for an inbox, newest first")
+    mailbox = add("mailbox", _mailbox, "show what the stand-in's mailbox holds, as Graph would answer")
+    for sub in (connect, deliver, messages, mailbox):
+        sub.add_argument("address", metavar="ADDRESS")
+    deliver.add_argument("files", metavar="FILE", nargs="+", type=Path, help=".eml, mbox, or a folder of them")
+    deliver.add_argument("--keep-date", action="store_true", help="received when the message says it was sent")
+    for sub in (messages, mailbox):
+        sub.add_argument("--json", action="store_true", help="everything, for programs")
+    fault = add("fault", _fault, "order faults: `list`, `clear [NAME]`, or a fault's NAME [PARAMETER=VALUE …]")
+    fault.add_argument("words", metavar="WORD", nargs="+")
+    fault.add_argument("--count", type=int, help="how often it strikes (default: until cleared)")
+    keys = add("keys", _keys, "print the host's function key")
+    keys.add_argument("--master", action="store_true", help="the master key, for /admin")
     return parser
+
+
+def _absolute(text: str) -> Path:
+    return Path(text).resolve()
 
 
 if __name__ == "__main__":

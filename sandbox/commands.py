@@ -1,0 +1,149 @@
+"""The commands that work on a running sandbox. Each returns its exit code."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from sandbox.browser import Browser, walk_sign_in
+from sandbox.client import Control, mail_files, mailsync_app, message_rows
+from sandbox.show import table
+from sandbox.state import SandboxError, State, load_state
+
+
+def connect(address: str, account_id: str | None) -> int:
+    """Walks the consent as the user of that address; prints the mailbox id."""
+    state = load_state()
+    print(connect_mailbox(state, Control(state), address, account_id))
+    return 0
+
+
+def connect_mailbox(state: State, control: Control, address: str, account_id: str | None = None) -> str:
+    """Creates user and account where they are missing, walks the pages, and returns the mailbox id."""
+    from mailsync.models import mailbox_id
+
+    user = control.call("POST", "/users", {"address": address})
+    ensure_account(state, address, account_id)
+    with Browser(state.ca_file) as browser:
+        walk_sign_in(browser, state.app, address)
+    identity = mailbox_id(user["tenantId"], user["userId"])
+    if mailsync_app(state).mailboxes.get(identity) is None:
+        raise SandboxError(f"the pages say that {address} is connected, and table mailboxes has no {identity}")
+    return identity
+
+
+def ensure_account(state: State, address: str, account_id: str | None = None) -> str:
+    """The account that admits the address; without one, a new one for it alone, or for its whole domain.
+
+    Raises SandboxError where `account_id` is another account's, or is taken and does not admit the address.
+    """
+    from mailsync.errors import MailsyncError
+    from mailsync.models import Account
+
+    accounts = mailsync_app(state).accounts
+    domain = address.rpartition("@")[2].lower()
+    claim = accounts.claimed_by(address.lower())
+    if claim and account_id in (None, claim[0].id):
+        return str(claim[0].id)
+    if claim and claim[1] is None:
+        raise SandboxError(f"{address} belongs to account {claim[0].id}")
+    if account_id:
+        account = Account(account_id, account_id, addresses=(address.lower(),))
+    else:
+        account = Account(domain.replace(".", "-"), domain.partition(".")[0].title(), domains=(domain,))
+    try:
+        accounts.add(account)
+    except MailsyncError as error:
+        raise SandboxError(f"account {account.id} cannot be added: {error.message}") from error
+    return account.id
+
+
+def deliver(address: str, paths: list[Path], *, keep_date: bool) -> int:
+    """Delivers files and folders; names what could not be read, and fails then."""
+    control = Control(load_state())
+    delivered, unreadable = deliver_files(control, address, mail_files(paths), keep_date=keep_date)
+    print(f"delivered {delivered} messages to {address}")
+    for name, reason in unreadable:
+        print(f"  not read: {name}: {reason}")
+    return 1 if unreadable else 0
+
+
+def deliver_files(
+    control: Control, address: str, files: list[Path], *, keep_date: bool = False
+) -> tuple[int, list[tuple[str, str]]]:
+    """How many messages were delivered, and the name and reason of each that could not be read."""
+    delivered = 0
+    unreadable: list[tuple[str, str]] = []
+    for file in files:
+        query = {"name": str(file), **({"keepDate": "1"} if keep_date else {})}
+        answer = control.send("POST", f"/mailboxes/{address}/deliver", file.read_bytes(), **query)
+        delivered += answer["delivered"]
+        unreadable += [(entry["name"], entry["reason"]) for entry in answer["unreadable"]]
+    return delivered, unreadable
+
+
+def messages(address: str, *, as_json: bool) -> int:
+    """What Table Storage holds for an address."""
+    state = load_state()
+    found = [entry for entry in mailsync_app(state).mailboxes.list() if entry.address.lower() == address.lower()]
+    if not found:
+        raise SandboxError(f"{address} is not connected; `python -m sandbox connect {address}` does it")
+    rows = [row for mailbox in found for row in message_rows(state, mailbox.id)]
+    if as_json:
+        print(json.dumps(rows, ensure_ascii=False, indent=1))
+        return 0
+    print(table(rows))
+    print(f"{len(rows)} messages")
+    return 0
+
+
+def mailbox(address: str, *, as_json: bool) -> int:
+    """What the stand-in's mailbox holds."""
+    content = Control(load_state()).call("GET", f"/mailboxes/{address}")
+    if as_json:
+        print(json.dumps(content, ensure_ascii=False, indent=1))
+        return 0
+    for entry in content["messages"]:
+        print(f"{entry['receivedDateTime']}  {entry['folder']:<12}  {entry['subject'] or ''}")
+    print(f"{len(content['messages'])} messages")
+    return 0
+
+
+def fault(words: list[str], count: int | None) -> int:
+    """`list`, `clear [NAME]`, or `NAME [PARAMETER=VALUE …]`."""
+    control = Control(load_state())
+    action, *rest = words
+    if action == "list":
+        _print_faults(control.call("GET", "/faults"))
+    elif action == "clear":
+        answer = control.call("DELETE", "/faults" + "".join(f"/{name}" for name in rest[:1]))
+        print(f"cleared {answer['cleared']} faults")
+    else:
+        order = {"name": action, "count": count, "params": dict(_parameter(word) for word in rest)}
+        print(f"ordered {_words(control.call('POST', '/faults', order))}")
+    return 0
+
+
+def _print_faults(answer: dict[str, Any]) -> None:
+    for kind in answer["known"]:
+        parameters = " ".join(f"{name}={json.dumps(value)}" for name, value in kind["params"].items())
+        print(f"{kind['name']:<24} {kind['sentence']}")
+        if parameters:
+            print(f"{'':<24} {parameters}")
+    for active in answer["active"]:
+        print(f"now ordered: {_words(active)}")
+
+
+def _words(ordered: dict[str, Any]) -> str:
+    parameters = " ".join(f"{name}={value}" for name, value in ordered["params"].items() if value is not None)
+    times = "until cleared" if ordered["remaining"] is None else f"{ordered['remaining']} times"
+    return f"{ordered['name']} {parameters} ({times})".replace("  ", " ")
+
+
+def _parameter(word: str) -> tuple[str, Any]:
+    name, separator, text = word.partition("=")
+    if not separator:
+        raise SandboxError(f"{word!r} is not PARAMETER=VALUE; `fault list` names the parameters")
+    try:
+        return name, json.loads(text)
+    except ValueError:
+        return name, text
