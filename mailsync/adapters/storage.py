@@ -3,11 +3,15 @@
 With service URIs the managed identity signs in; with a connection string its key does.
 """
 
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mailsync.settings import Storage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from azure.data.tables import TableServiceClient
     from azure.storage.blob import BlobServiceClient
     from azure.storage.queue import QueueServiceClient
@@ -68,14 +72,10 @@ def create_all(storage: Storage) -> None:
 
     from mailsync.adapters.azure_sdk import converted
 
-    with converted("storage"):
-        tables, queues, blobs = table_service(storage), queue_service(storage), blob_service(storage)
-        for table in TABLES:
-            tables.create_table_if_not_exists(table)
-        for queue in (QUEUE, POISON_QUEUE):
-            # Creating a queue that exists with the same metadata is no error.
-            queues.create_queue(queue)
-        try:
-            blobs.create_container(BODIES)
-        except ResourceExistsError:
-            return
+    tables, queues, blobs = table_service(storage), queue_service(storage), blob_service(storage)
+    creations: "list[Callable[[], object]]" = [partial(tables.create_table, name) for name in TABLES]
+    creations += [partial(queues.create_queue, name) for name in (QUEUE, POISON_QUEUE)]
+    creations.append(partial(blobs.create_container, BODIES))
+    for create in creations:
+        with converted("storage"), suppress(ResourceExistsError):
+            create()

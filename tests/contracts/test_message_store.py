@@ -1,0 +1,220 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from mailsync.adapters.message_rows import row_key
+from mailsync.errors import StaleWrite
+from mailsync.models import StoredMessage, mailbox_id
+
+BOX = mailbox_id("aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000001")
+OTHER_BOX = mailbox_id("aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000002")
+NOW = datetime(2026, 11, 25, 8, 30, 0, 123456, tzinfo=UTC)
+FOLDER = "AAMkADo'dd_folder-id="
+
+
+def a_message(message_id="AAkALg=", *, received=NOW, columns=None, **fields) -> StoredMessage:
+    given = {
+        "messageId": message_id,
+        "subject": "Re: Angebot",
+        "receivedDateTime": received,
+        "isRead": False,
+        "hasAttachments": True,
+        "bodyPreview": "",
+    }
+    return StoredMessage(
+        **{
+            "message_id": message_id,
+            "row_key": row_key(received, message_id),
+            "folder_id": FOLDER,
+            "generation": 1,
+            "columns": given | (columns or {}),
+        }
+        | fields
+    )
+
+
+def read(messages, *ids, box=BOX, rows=True):
+    return messages.find(box, ids, rows=rows)
+
+
+def test_nothing_is_found_in_an_empty_table(messages):
+    assert read(messages, "a", "b") == {}
+    assert read(messages) == {}
+    messages.write(BOX, [])
+
+
+def test_a_message_comes_back_as_it_was_written(messages):
+    written = a_message(columns={"removedDateTime": NOW, "subject": "日本語 🙂 \u202e\x00\x1f\"'\\"})
+    messages.write(BOX, [written])
+    found = read(messages, written.message_id)[written.message_id]
+    assert found.version
+    assert found.index_version
+    assert replace(found, version=None, index_version=None) == written
+    assert {type(value) for value in found.columns.values()} == {str, bool, datetime}
+
+
+def test_the_index_alone_has_no_columns(messages):
+    messages.write(BOX, [a_message(removed_generation=2)])
+    found = read(messages, "AAkALg=", rows=False)["AAkALg="]
+    bare = StoredMessage("AAkALg=", row_key(NOW, "AAkALg="), FOLDER, generation=1, removed_generation=2)
+    assert found.index_version
+    assert replace(found, index_version=None) == bare
+
+
+def test_mailboxes_do_not_cross(messages):
+    messages.write(BOX, [a_message(columns={"subject": "one"})])
+    messages.write(OTHER_BOX, [a_message(columns={"subject": "two"})])
+    assert read(messages, "AAkALg=")["AAkALg="].columns["subject"] == "one"
+    assert read(messages, "AAkALg=", box=OTHER_BOX)["AAkALg="].columns["subject"] == "two"
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [("AAkALgAAB", "AAkALgAAb"), ("a/b", "a\\b"), ("a#", "a?"), ("x\x7f", "x\t"), ("é", "e\u0301"), ("'", "''")],
+)
+def test_ids_that_hardly_differ_stay_apart(messages, pair):
+    messages.write(BOX, [a_message(key, columns={"subject": f"of {key!r}"}) for key in pair])
+    found = read(messages, *pair)
+    assert {key: message.columns["subject"] for key, message in found.items()} == {key: f"of {key!r}" for key in pair}
+
+
+def test_more_than_fit_one_transaction(messages):
+    many = [a_message(f"id-{n}", received=NOW - timedelta(seconds=n)) for n in range(130)]
+    messages.write(BOX, many)
+    found = read(messages, *(message.message_id for message in many), "unknown")
+    assert found.keys() == {message.message_id for message in many}
+    assert found["id-129"].columns == many[129].columns
+    assert len(read(messages, *found, rows=False)) == 130
+
+
+def test_an_id_asked_for_twice_is_found_once(messages):
+    messages.write(BOX, [a_message()])
+    assert list(read(messages, "AAkALg=", "AAkALg=")) == ["AAkALg="]
+
+
+def test_writing_again_replaces_the_row_whole(messages):
+    messages.write(BOX, [a_message(columns={"categories": "x", "body": "y" * 70_000})])
+    first = read(messages, "AAkALg=")["AAkALg="]
+    columns = {"messageId": "AAkALg=", "subject": "now", "body": "short"}
+    messages.write(BOX, [replace(first, columns=columns, generation=2)])
+    second = read(messages, "AAkALg=")["AAkALg="]
+    assert second.columns == columns
+    assert second.generation == 2
+    assert {first.version, first.index_version}.isdisjoint({second.version, second.index_version})
+
+
+def test_creating_twice_is_stale(messages):
+    messages.write(BOX, [a_message()])
+    with pytest.raises(StaleWrite):
+        messages.write(BOX, [a_message(columns={"subject": "again"})])
+    assert read(messages, "AAkALg=")["AAkALg="].columns["subject"] == "Re: Angebot"
+
+
+@pytest.mark.parametrize("stale", ["version", "index_version"])
+def test_an_old_version_is_stale_and_neither_row_nor_index_changes(messages, stale):
+    messages.write(BOX, [a_message()])
+    first = read(messages, "AAkALg=")["AAkALg="]
+    messages.write(BOX, [replace(first, generation=2)])
+    second = read(messages, "AAkALg=")["AAkALg="]
+    mixed = replace(second, **{stale: getattr(first, stale)}, generation=9, columns={"subject": "lost"})
+    with pytest.raises(StaleWrite):
+        messages.write(BOX, [mixed])
+    assert read(messages, "AAkALg=")["AAkALg="] == second
+
+
+def test_a_version_of_a_message_that_is_not_there_is_stale(messages):
+    messages.write(BOX, [a_message()])
+    first = read(messages, "AAkALg=")["AAkALg="]
+    strange = replace(a_message("other"), version=first.version, index_version=first.index_version)
+    with pytest.raises(StaleWrite):
+        messages.write(BOX, [strange])
+    assert read(messages, "other") == {}
+
+
+def test_a_removal_that_comes_before_the_message(messages):
+    early = StoredMessage("AAkALg=", None, FOLDER, 1, removed_generation=1)
+    messages.write(BOX, [early])
+    noted = read(messages, "AAkALg=")["AAkALg="]
+    assert replace(noted, index_version=None) == early
+    assert noted.index_version
+    messages.write(BOX, [a_message(removed_generation=1, index_version=noted.index_version)])
+    found = read(messages, "AAkALg=")["AAkALg="]
+    assert found.columns == a_message().columns
+    assert found.removed_generation == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "x" * 32_000,
+        "x" * 32_001,
+        "<p>Größe</p>" * 20_000,
+        "漢字" * 40_000,
+        "🙂" * 40_000,
+        "a" + "🙂" * 40_000,
+        "\x00\x01" * 60_000,
+    ],
+    ids=["one part", "a bit more", "umlauts", "Chinese", "pairs", "pairs across the cut", "controls"],
+)
+def test_a_body_over_several_properties(messages, body):
+    messages.write(BOX, [a_message(columns={"body": body, "headers": "[" + body[:50_000] + "]"})])
+    columns = read(messages, "AAkALg=")["AAkALg="].columns
+    assert columns["body"] == body
+    assert columns["headers"] == "[" + body[:50_000] + "]"
+
+
+@pytest.mark.parametrize("body", ["x" * 3_000_000, "漢🙂" * 400_000], ids=["Latin", "Chinese"])
+def test_a_body_over_one_row(messages, body):
+    messages.write(BOX, [a_message(columns={"body": body, "headers": "h" * 100_000})])
+    first = read(messages, "AAkALg=")["AAkALg="]
+    assert first.columns["body"] == body
+    assert first.columns["headers"] == "h" * 100_000
+    messages.write(BOX, [replace(first, columns={"body": "short"})])
+    second = read(messages, "AAkALg=")["AAkALg="]
+    assert second.columns == {"body": "short"}
+
+
+def test_many_large_messages_at_once(messages):
+    body = "漢" * 300_000
+    large = [a_message(f"id-{n}", columns={"body": body}) for n in range(6)]
+    messages.write(BOX, large)
+    found = read(messages, *(message.message_id for message in large))
+    assert all(message.columns["body"] == body for message in found.values())
+    assert len(found) == 6
+
+
+def test_lone_surrogates_become_replacement_characters(messages):
+    messages.write(BOX, [a_message(columns={"subject": "a\ud800b\udc00", "body": "\ud83d\ude42"})])
+    columns = read(messages, "AAkALg=")["AAkALg="].columns
+    assert columns["subject"] == "a\ufffdb\ufffd"
+    assert columns["body"] == "🙂"
+
+
+def test_unseen(messages):
+    since = NOW - timedelta(days=30)
+    messages.write(
+        BOX,
+        [
+            a_message("old generation"),
+            a_message("at the edge", received=since),
+            a_message("seen", generation=3),
+            a_message("removed", removed_generation=1),
+            a_message("other folder", folder_id="AAMkADother="),
+            a_message("before the window", received=since - timedelta(milliseconds=1)),
+            StoredMessage("no row", None, FOLDER, 1, removed_generation=1),
+        ],
+    )
+    messages.write(OTHER_BOX, [a_message("other mailbox")])
+    unseen = {entry.message_id: entry for entry in messages.unseen(BOX, FOLDER, 3, since)}
+    assert unseen.keys() == {"old generation", "at the edge"}
+    assert unseen == read(messages, *unseen, rows=False)
+    assert [entry.message_id for entry in messages.unseen(BOX, FOLDER, 1, since)] == []
+
+
+def test_unseen_while_rows_are_written(messages):
+    messages.write(BOX, [a_message(f"id-{n}") for n in range(100)])
+    for entry in messages.unseen(BOX, FOLDER, 2, NOW - timedelta(days=1)):
+        row = read(messages, entry.message_id)[entry.message_id]
+        messages.write(BOX, [replace(row, removed_generation=2)])
+    assert list(messages.unseen(BOX, FOLDER, 2, NOW - timedelta(days=1))) == []
