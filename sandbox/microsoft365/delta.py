@@ -219,7 +219,7 @@ def _collapsed(changes: Iterable[Change]) -> Iterable[Entry]:
 
 
 def _url(root: str, folder: Folder) -> str:
-    return f"{root}/me/mailFolders('{quote(folder.id)}')/messages/delta"
+    return f"{root}/me/mailFolders('{quote(folder.id, safe='=')}')/messages/delta"
 
 
 def _unsupported(option: str, supported: str) -> GraphError:

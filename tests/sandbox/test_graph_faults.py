@@ -1,0 +1,70 @@
+"""Faults of Graph, ordered through the control API."""
+
+from email.utils import parsedate_to_datetime
+
+import httpx
+import pytest
+
+from tests.sandbox.graph_client import Inbox, error_of
+
+
+@pytest.fixture
+def inbox(microsoft365, browser):
+    return Inbox(microsoft365, browser)
+
+
+def order(inbox, name, count=1, **params):
+    answer = inbox.client.post(f"{inbox.control}/faults", json={"name": name, "count": count, "params": params})
+    assert answer.status_code == 200, answer.text
+
+
+def test_throttling(inbox):
+    order(inbox, "graph-throttle", seconds=7)
+    answer = inbox.get("/me")
+    assert error_of(answer, 429) == "ApplicationThrottled"
+    assert answer.headers["retry-after"] == "7"
+    order(inbox, "graph-throttle", seconds=60, date=True)
+    assert parsedate_to_datetime(inbox.get("/me").headers["retry-after"]).tzinfo
+    order(inbox, "graph-throttle", seconds=None)
+    assert "retry-after" not in inbox.get("/me").headers
+    assert inbox.get("/me").status_code == 200
+
+
+def test_outages(inbox):
+    order(inbox, "graph-outage")
+    answer = inbox.get("/me")
+    assert error_of(answer, 503) == "serviceNotAvailable"
+    assert "retry-after" not in answer.headers
+    order(inbox, "graph-outage", seconds=3)
+    assert inbox.get("/me").headers["retry-after"] == "3"
+    order(inbox, "graph-gateway-timeout")
+    assert error_of(inbox.get("/me"), 504) == "UnknownError"
+
+
+def test_refusals(inbox):
+    order(inbox, "access-denied")
+    assert error_of(inbox.get("/me/mailFolders/inbox"), 403) == "ErrorAccessDenied"
+    order(inbox, "mailbox-not-enabled")
+    assert inbox.get("/me").status_code == 200
+    assert error_of(inbox.get("/me/mailFolders/inbox"), 404) == "MailboxNotEnabledForRESTAPI"
+
+
+def test_a_fault_for_one_user_and_one_operation(inbox, microsoft365, browser):
+    other = Inbox(microsoft365, browser, "other@contoso.example")
+    order(inbox, "access-denied", address=inbox.address, operation="messages")
+    assert other.get("/me/mailFolders/inbox/messages").status_code == 200
+    assert inbox.get("/me/mailFolders/inbox").status_code == 200
+    assert inbox.get("/me/mailFolders/inbox/messages").status_code == 403
+
+
+def test_an_answer_cut_short(inbox):
+    order(inbox, "graph-cut")
+    with pytest.raises(httpx.RemoteProtocolError):
+        inbox.get("/me")
+    assert inbox.get("/me").status_code == 200
+
+
+def test_every_fault_has_its_sentence(inbox):
+    known = inbox.client.get(f"{inbox.control}/faults").json()["known"]
+    assert all(kind["sentence"] for kind in known)
+    assert {"graph-slow", "delta-expired", "foreign-next-link"} <= {kind["name"] for kind in known}
