@@ -33,6 +33,14 @@ _UNTRUSTED = Refusal(
     technical=True,
 )
 
+_OTHER = Refusal(
+    400,
+    "Microsoft refused the sign-in",
+    "The inbox was not connected, and nothing was stored.",
+    f"Start again. If it happens again: {_ASK}",
+    technical=True,
+)
+
 REFUSALS: dict[str, Refusal] = {
     "bad_answer": Refusal(
         400,
@@ -63,8 +71,6 @@ REFUSALS: dict[str, Refusal] = {
     ),
     "bad_id_token": _UNTRUSTED,
     "identity_mismatch": _UNTRUSTED,
-    "state_mismatch": _UNTRUSTED,
-    "nonce_mismatch": _UNTRUSTED,
     "personal_account": Refusal(
         403,
         "That is a personal Microsoft account",
@@ -123,7 +129,7 @@ REFUSALS: dict[str, Refusal] = {
         f"If it should move: {_ASK}",
         again=False,
     ),
-    "declined": Refusal(
+    "consent_declined": Refusal(
         400,
         "You did not give consent",
         "The request was declined on Microsoft’s page, so nothing was connected and nothing was stored.",
@@ -136,6 +142,13 @@ REFUSALS: dict[str, Refusal] = {
         "Microsoft’s answer came too late or had been used already, so nothing was connected.",
         _START_AGAIN,
         technical=True,
+    ),
+    "sign_in_failed": _OTHER,
+    "mailbox_not_enabled": Refusal(
+        403,
+        "That account has no inbox",
+        "It can sign in, but no Exchange Online mailbox belongs to it.",
+        "Start again with the account of the marketing inbox, or ask your administrator to give this one a mailbox.",
     ),
     "access_denied": Refusal(
         403,
@@ -181,14 +194,6 @@ _OURS = Refusal(
     "The connector is not set up correctly. There is nothing that you did wrong, and the operator has been told.",
     "Please try again later. If you are in contact with Siftrock about it, give them the code below.",
 )
-_OTHER = Refusal(
-    400,
-    "Microsoft refused the sign-in",
-    "The inbox was not connected, and nothing was stored.",
-    f"Start again. If it happens again: {_ASK}",
-    technical=True,
-)
-
 UNEXPECTED = Refusal(
     500,
     "Something went wrong on our side",

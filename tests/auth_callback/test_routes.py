@@ -353,11 +353,12 @@ def test_nothing_secret_stands_in_an_answer_or_a_log(world, browser, caplog):
 
 
 def test_every_reason_that_connecting_can_give_has_words_of_its_own():
-    source = "".join(
-        (Path(connect_module.__file__).parent / name).read_text() for name in ("connect.py", "claims.py", "seal.py")
-    )
-    reasons = set(re.findall(r'Rejected\(\s*"(\w+)"', source))
-    assert len(reasons) > 10
+    package = Path(connect_module.__file__).parent
+    names = ("connect.py", "claims.py", "seal.py", "adapters/entra.py", "adapters/entra_errors.py")
+    source = "".join((package / name).read_text("utf-8") for name in names)
+    given = re.findall(r'Rejected\(\s*("\w+"[^,]*),', source)
+    reasons = {reason for each in given for reason in re.findall(r'"([a-z_]+)"', re.sub(r'error == "\w+"', "", each))}
+    assert {"no_account", "consent_declined", "sign_in_failed", "code_expired"} <= reasons
     assert reasons <= set(REFUSALS)
     assert refusal_for(MailsyncError("unheard_of", "x")).status == 400
 

@@ -57,7 +57,7 @@ def grant(**changes: object) -> Grant:
     return Grant(**(values | changes))
 
 
-class FakeDirectory:
+class ScriptedDirectory:
     """`Directory` for one sign-in: `grant` is what a code gives, `failure` what is raised instead."""
 
     failure: MailsyncError | None = None
@@ -106,7 +106,7 @@ class SignIn:
     def __init__(self, *accounts: Account, settings: Settings = SETTINGS) -> None:
         self.now = NOW
         self.settings = settings
-        self.directory = FakeDirectory()
+        self.directory = ScriptedDirectory()
         self.me = Me(Profile(USER, "Offers@Shop.example", "offers@shop.example", "Offers"))
         self.vault = FakeTokenVault()
         self.mailboxes = FakeMailboxStore()

@@ -76,8 +76,8 @@ def test_whoever_loses_the_race_for_the_record_is_refused(monkeypatch):
 def test_a_refusal_by_microsoft_uses_up_the_sign_in():
     world = SignIn()
     state, cookie = world.start()
-    world.directory.failure = Rejected("declined", "The owner declined.")
-    assert refused(world, {"error": "access_denied", "state": state}, cookie) == "declined"
+    world.directory.failure = Rejected("consent_declined", "The owner declined.")
+    assert refused(world, {"error": "access_denied", "state": state}, cookie) == "consent_declined"
     world.directory.failure = None
     assert refused(world, answer(state), cookie) == "sign_in_unknown"
     assert world.nothing_stored()
