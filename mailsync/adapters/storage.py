@@ -73,7 +73,7 @@ def create_all(storage: Storage) -> None:
     from mailsync.adapters.azure_sdk import converted
 
     tables, queues, blobs = table_service(storage), queue_service(storage), blob_service(storage)
-    creations: "list[Callable[[], object]]" = [partial(tables.create_table, name) for name in TABLES]
+    creations: list[Callable[[], object]] = [partial(tables.create_table, name) for name in TABLES]
     creations += [partial(queues.create_queue, name) for name in (QUEUE, POISON_QUEUE)]
     creations.append(partial(blobs.create_container, BODIES))
     for create in creations:

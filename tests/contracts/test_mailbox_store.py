@@ -4,11 +4,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from mailsync.adapters.mailboxes import TableMailboxStore
 from mailsync.errors import StaleWrite
 from mailsync.models import DueMailbox, Folder, History, Lease, Mailbox, MailboxState, mailbox_id
+from tests.fakes.stores import FakeMailboxStore
 
 NOW = datetime(2026, 11, 25, 8, 30, 0, 123000, tzinfo=UTC)
 TENANT = "aaaaaaaa-0000-4000-8000-000000000001"
+
+
+@pytest.fixture(params=["fake", "azure"])
+def mailboxes(request):
+    return FakeMailboxStore() if request.param == "fake" else TableMailboxStore(request.getfixturevalue("storage"))
 
 
 def an_id(number: int) -> str:

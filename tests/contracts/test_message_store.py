@@ -4,13 +4,20 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mailsync.adapters.message_rows import row_key
+from mailsync.adapters.messages import TableMessageStore
 from mailsync.errors import StaleWrite
 from mailsync.models import StoredMessage, mailbox_id
+from tests.fakes.stores import FakeMessageStore
 
 BOX = mailbox_id("aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000001")
 OTHER_BOX = mailbox_id("aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000002")
 NOW = datetime(2026, 11, 25, 8, 30, 0, 123456, tzinfo=UTC)
 FOLDER = "AAMkADo'dd_folder-id="
+
+
+@pytest.fixture(params=["fake", "azure"])
+def messages(request):
+    return FakeMessageStore() if request.param == "fake" else TableMessageStore(request.getfixturevalue("storage"))
 
 
 def a_message(message_id="AAkALg=", *, received=NOW, columns=None, **fields) -> StoredMessage:

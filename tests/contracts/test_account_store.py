@@ -1,0 +1,122 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from mailsync.adapters.accounts import TableAccountStore
+from mailsync.errors import Rejected
+from mailsync.models import Account
+from tests.fakes.stores import FakeAccountStore
+
+TENANTS = [f"aaaaaaaa-0000-4000-8000-{n:012x}" for n in range(6)]
+ACME = Account("acme", "Acme — Café", ("sales@acme.example", "o'brien+x@acme.example"), ("acme.example", "acme.test"))
+EXACT = Account("exact", "Exact", ("boss@acme.example",), ())
+
+
+@pytest.fixture(params=["fake", "azure"])
+def accounts(request):
+    return FakeAccountStore() if request.param == "fake" else TableAccountStore(request.getfixturevalue("storage"))
+
+
+def test_unknown(accounts):
+    assert accounts.get("acme") is None
+    assert list(accounts.list()) == []
+    assert accounts.claimed_by("sales@acme.example") is None
+
+
+def test_an_account_comes_back_as_it_was_added(accounts):
+    accounts.add(ACME)
+    accounts.add(EXACT)
+    assert accounts.get("acme") == ACME
+    assert list(accounts.list()) == [ACME, EXACT]
+
+
+def test_claims_are_normalised(accounts):
+    accounts.add(Account("a", "A", (" Sales@ACME.Example ", "sales@acme.example"), ("MÜNCHEN.Example.", "acme.TEST")))
+    assert accounts.get("a").addresses == ("sales@acme.example",)
+    assert accounts.get("a").domains == ("xn--mnchen-3ya.example", "acme.test")
+    assert accounts.claimed_by("SALES@acme.EXAMPLE")[0].id == "a"
+    assert accounts.claimed_by("info@münchen.example") == (accounts.get("a"), "xn--mnchen-3ya.example")
+
+
+def test_an_exact_address_beats_a_domain(accounts):
+    accounts.add(ACME)
+    accounts.add(EXACT)
+    assert accounts.claimed_by("boss@acme.example") == (EXACT, None)
+    assert accounts.claimed_by("sales@acme.example") == (ACME, None)
+    assert accounts.claimed_by("o'brien+x@acme.example") == (ACME, None)
+    assert accounts.claimed_by("info@acme.test") == (ACME, "acme.test")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["info@sub.acme.example", "info@acme.example.evil.test", "acme.example", "", "@", "a@", "a b@acme.example"],
+)
+def test_what_nobody_claims(accounts, address):
+    accounts.add(ACME)
+    assert accounts.claimed_by(address) is None
+
+
+@pytest.mark.parametrize(
+    ("account", "named"),
+    [
+        (Account("acme", "Again", (), ("free.example",)), "acme"),
+        (Account("b", "B", ("new@free.example", "SALES@acme.example"), ()), "sales@acme.example"),
+        (Account("b", "B", (), ("free.example", "ACME.test")), "acme.test"),
+    ],
+)
+def test_what_is_claimed_is_refused_whole(accounts, account, named):
+    accounts.add(ACME)
+    with pytest.raises(Rejected, match=named) as refusal:
+        accounts.add(account)
+    assert refusal.value.reason == "already_claimed"
+    assert list(accounts.list()) == [ACME]
+    assert accounts.claimed_by("info@free.example") is None
+    accounts.add(Account("c", "C", ("new@free.example",), ("free.example",)))
+
+
+@pytest.mark.parametrize(
+    ("account", "reason"),
+    [
+        (Account("a/b", "A"), "bad_account_id"),
+        (Account("", "A"), "bad_account_id"),
+        (Account("a", "A", ("no address",)), "bad_address"),
+        (Account("a", "A", ("a@b@",)), "bad_address"),
+        (Account("a", "A", (), ("nodots",)), "bad_domain"),
+        (Account("a", "A", (), ("a..example",)), "bad_domain"),
+        (Account("a", "A", (), ("a/b.example",)), "bad_domain"),
+        (Account("a", "A", (), tuple(f"d{n}.example" for n in range(91))), "too_many_claims"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused(accounts, account, reason):
+    with pytest.raises(Rejected) as refusal:
+        accounts.add(account)
+    assert refusal.value.reason == reason
+    assert list(accounts.list()) == []
+
+
+def test_ninety_claims(accounts):
+    accounts.add(Account("a", "A", (), tuple(f"d{n}.example" for n in range(90))))
+    assert accounts.claimed_by("x@d89.example")[1] == "d89.example"
+
+
+def test_the_first_tenant_is_pinned(accounts):
+    accounts.add(ACME)
+    assert accounts.pin_tenant("acme", "acme.test", TENANTS[0].upper()) == TENANTS[0]
+    assert accounts.pin_tenant("acme", "ACME.test", TENANTS[1]) == TENANTS[0]
+    assert accounts.pin_tenant("acme", "acme.example", TENANTS[1]) == TENANTS[1]
+    assert accounts.get("acme").tenant_ids == {"acme.test": TENANTS[0], "acme.example": TENANTS[1]}
+    assert accounts.get("acme").addresses == ACME.addresses
+
+
+def test_pinning_at_once_ends_with_one_tenant(accounts):
+    accounts.add(ACME)
+    with ThreadPoolExecutor(6) as pool:
+        pinned = set(pool.map(lambda tenant: accounts.pin_tenant("acme", "acme.test", tenant), TENANTS))
+    assert len(pinned) == 1
+    assert accounts.get("acme").tenant_ids == {"acme.test": pinned.pop()}
+
+
+def test_pinning_for_an_unknown_account(accounts):
+    with pytest.raises(Rejected) as refusal:
+        accounts.pin_tenant("nobody", "acme.test", TENANTS[0])
+    assert refusal.value.reason == "unknown_account"
