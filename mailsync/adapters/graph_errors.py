@@ -63,6 +63,10 @@ def error_of(operation: str, answer: Answer, now: datetime, *, filtered: bool = 
         return Rejected("mailbox_not_enabled", f"{said}; the account has no Exchange Online mailbox")
     if answer.status == 401:
         return RetryLater("graph_unauthorized", f"{said}; a fresh token was refused too")
+    if lower == "errorquotaexceeded":
+        return RetryLater(
+            "mailbox_full", f"{said}; the owner must make room in the mailbox", retry_after(answer.headers, now)
+        )
     if answer.status == 403:
         return ReconnectRequired("access_denied", f"{said}; access to the mailbox was taken away")
     if lower in _NO_FOLDER and operation != "messages":

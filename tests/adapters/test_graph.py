@@ -132,6 +132,7 @@ def test_redirects_are_not_followed():
         (refusal(401, "InvalidAuthenticationToken"), RetryLater, "graph_unauthorized"),
         (refusal(429, headers={"Retry-After": "77"}), RetryLater, "graph_throttled"),
         (refusal(503, headers={"Retry-After": "77"}), RetryLater, "graph_unavailable"),
+        (refusal(403, "ErrorQuotaExceeded", {"Retry-After": "77"}), RetryLater, "mailbox_full"),
         (refusal(400, "ErrorMailboxMoveInProgress", {"Retry-After": "77"}), RetryLater, "graph_unavailable"),
     ],
 )

@@ -1,0 +1,311 @@
+"""What every `MailService` keeps to: the fake, and the Graph client on the stand-in."""
+
+from datetime import timedelta
+
+import pytest
+import requests
+
+from mailsync.errors import FilterRefused, ReconnectRequired, Rejected, RetryLater, SyncStateLost
+from mailsync.models import Message
+from tests.contracts.boxes import ADDRESS, BEFORE_ALL, START, FakeBox, GraphBox
+
+
+@pytest.fixture
+def graph(microsoft365):
+    with requests.Session() as session:
+        session.trust_env = False
+        session.verify = microsoft365.ca_file
+        yield GraphBox(microsoft365, session)
+
+
+@pytest.fixture(params=["fake", "graph"])
+def box(request):
+    return FakeBox() if request.param == "fake" else request.getfixturevalue("graph")
+
+
+def walk(box, page):
+    """Every message from `page` on, and the delta link."""
+    messages = list(page.messages)
+    while not page.last:
+        page = box.service.follow_delta(page.link)
+        messages += page.messages
+    return messages, page.link
+
+
+def enumerated(box, since=BEFORE_ALL, folder="inbox"):
+    return walk(box, box.service.start_delta(folder, since))
+
+
+def changes(box, link):
+    return walk(box, box.service.follow_delta(link))
+
+
+def ids(messages):
+    return [message.id for message in messages]
+
+
+def test_me(box):
+    me = box.service.me()
+    assert me.address == ADDRESS
+    assert me.mail == ADDRESS
+    assert me.display_name
+    assert len(me.user_id) == 36
+
+
+def test_a_folder_is_known_by_name_and_by_id(box):
+    folder_id = box.service.folder_id("inbox")
+    assert folder_id != "inbox"
+    assert box.service.folder_id(folder_id) == folder_id
+
+
+def test_an_unknown_folder_is_rejected(box):
+    with pytest.raises(Rejected, match="folder_not_found"):
+        box.service.folder_id("nowhere")
+
+
+def test_an_enumeration_is_newest_first_over_pages(box):
+    delivered = [box.deliver(minutes) for minutes in range(5)]
+    first = box.service.start_delta("inbox", BEFORE_ALL)
+    assert len(first.messages) == 2
+    assert not first.last
+    messages, _ = walk(box, first)
+    assert ids(messages) == delivered[::-1]
+
+
+def test_an_empty_folder_is_one_last_page(box):
+    page = box.service.start_delta("inbox", BEFORE_ALL)
+    assert (page.messages, page.last) == ((), True)
+
+
+def test_the_window_leaves_out_what_is_older(box):
+    box.deliver(-5)
+    young = box.deliver(5)
+    assert ids(enumerated(box, START)[0]) == [young]
+    assert len(enumerated(box, None)[0]) == 2
+
+
+def test_a_filtered_enumeration_is_capped_and_another_is_not(box):
+    everything = {box.deliver(minutes) for minutes in range(7)}
+    box.cap(4)
+    messages, _ = enumerated(box)
+    assert len(messages) == 4
+    assert set(ids(messages)) < everything
+    assert set(ids(enumerated(box, None)[0])) == everything
+
+
+def test_an_enumerated_message_has_its_columns(box):
+    box.deliver(subject="Spring offers")
+    ((message,), _) = enumerated(box)
+    assert message.received == START
+    assert message.columns["subject"] == "Spring offers"
+    assert message.columns["parentFolderId"] == box.service.folder_id("inbox")
+    assert message.columns["isRead"] is False
+
+
+def test_nothing_new(box):
+    box.deliver()
+    _, link = enumerated(box)
+    messages, link = changes(box, link)
+    assert messages == []
+    assert changes(box, link)[0] == []
+
+
+def test_new_mail_comes_with_the_next_round(box):
+    _, link = enumerated(box)
+    new = box.deliver(3)
+    messages, link = changes(box, link)
+    assert ids(messages) == [new]
+    assert messages[0].received == START + timedelta(minutes=3)
+    assert changes(box, link)[0] == []
+
+
+def test_an_update_says_what_changed(box):
+    message_id = box.deliver()
+    _, link = enumerated(box)
+    box.read(message_id)
+    ((message,), _) = changes(box, link)
+    assert message.id == message_id
+    assert message.columns["isRead"] is True
+    assert message.columns.items() <= box.service.messages([message_id])[message_id].columns.items()
+
+
+def test_what_leaves_the_folder_is_removed(box):
+    moved, deleted, stays = (box.deliver(minutes) for minutes in range(3))
+    _, link = enumerated(box)
+    box.move(moved, "archive")
+    box.delete(deleted)
+    messages, _ = changes(box, link)
+    assert messages == [Message(moved, removed=True), Message(deleted, removed=True)]
+    assert ids(enumerated(box)[0]) == [stays]
+
+
+def test_what_comes_back_is_whole_and_has_its_id(box):
+    message_id = box.deliver()
+    box.move(message_id, "archive")
+    _, link = enumerated(box)
+    box.move(message_id, "inbox")
+    ((message,), _) = changes(box, link)
+    assert (message.id, message.removed, message.received) == (message_id, False, START)
+
+
+def test_a_link_may_be_followed_again(box):
+    message_id = box.deliver()
+    _, link = enumerated(box)
+    box.read(message_id)
+    assert changes(box, link)[0] == changes(box, link)[0] != []
+
+
+def test_a_next_link_may_be_followed_again(box):
+    delivered = [box.deliver(minutes) for minutes in range(4)]
+    page = box.service.start_delta("inbox", BEFORE_ALL)
+    assert walk(box, page)[0] == walk(box, page)[0]
+    assert ids(walk(box, page)[0]) == delivered[::-1]
+
+
+def test_mail_that_comes_during_an_enumeration_is_not_lost(box):
+    for minutes in range(3):
+        box.deliver(minutes)
+    page = box.service.start_delta("inbox", BEFORE_ALL)
+    late = box.deliver(-1)
+    messages, link = walk(box, page)
+    assert late in ids(messages) + ids(changes(box, link)[0])
+
+
+def test_folders_are_apart(box):
+    box.deliver(folder="inbox")
+    archived = box.deliver(folder="archive")
+    assert ids(enumerated(box, folder="archive")[0]) == [archived]
+
+
+def test_a_forgotten_link(box):
+    _, link = enumerated(box)
+    box.lose_links()
+    with pytest.raises(SyncStateLost):
+        box.service.follow_delta(link)
+
+
+def test_a_refused_filter(box):
+    message_id = box.deliver()
+    box.refuse_filters()
+    with pytest.raises(FilterRefused):
+        box.service.start_delta("inbox", BEFORE_ALL)
+    assert ids(enumerated(box, None)[0]) == [message_id]
+
+
+def test_a_link_elsewhere_is_rejected(box):
+    with pytest.raises(Rejected, match="foreign_link"):
+        box.service.follow_delta("https://graph.evil.example/v1.0/me/messages/delta?$deltatoken=1")
+
+
+def test_history_is_newest_first_and_counted_once(box):
+    delivered = [box.deliver(minutes) for minutes in range(5)]
+    first = box.service.history("inbox", BEFORE_ALL, None, 0)
+    assert (ids(first.messages), first.more, first.total) == (delivered[:2:-1], True, 5)
+    second = box.service.history("inbox", BEFORE_ALL, first.messages[-1].received, 1)
+    assert (ids(second.messages), second.more, second.total) == ([delivered[2], delivered[1]], True, None)
+    third = box.service.history("inbox", BEFORE_ALL, second.messages[-1].received, 1)
+    assert (ids(third.messages), third.more) == ([delivered[0]], False)
+
+
+def test_history_keeps_to_its_window(box):
+    box.deliver(-5)
+    inside = box.deliver(0)
+    box.deliver(5)
+    page = box.service.history("inbox", START, START, 0)
+    assert (ids(page.messages), page.more) == ([inside], False)
+
+
+def test_history_holds_every_message_of_its_last_second(box):
+    delivered = {box.deliver(0) for _ in range(3)}
+    first = box.service.history("inbox", BEFORE_ALL, START, 0)
+    second = box.service.history("inbox", BEFORE_ALL, START, 2)
+    assert {*ids(first.messages), *ids(second.messages)} == delivered
+    assert (first.more, second.more) == (True, False)
+
+
+def test_history_knows_the_whole_message(box):
+    message_id = box.deliver()
+    (message,) = box.service.history("inbox", BEFORE_ALL, None, 0).messages
+    assert message == box.service.messages([message_id])[message_id]
+
+
+def test_messages_by_id(box):
+    here, moved, gone = (box.deliver(minutes) for minutes in range(3))
+    box.move(moved, "archive")
+    box.delete(gone)
+    found = box.service.messages([here, moved, gone])
+    assert found.keys() == {here, moved}
+    assert found[moved].columns["parentFolderId"] == box.service.folder_id("archive")
+    assert box.service.messages([]) == {}
+
+
+def test_more_messages_than_a_batch_holds(box):
+    delivered = [box.deliver(minutes) for minutes in range(45)]
+    assert set(box.service.messages(delivered)) == set(delivered)
+
+
+def test_a_whole_message_has_every_column(box):
+    message_id = box.deliver()
+    columns = box.service.messages([message_id])[message_id].columns
+    assert set(columns) == {
+        "internetMessageId",
+        "conversationId",
+        "parentFolderId",
+        "receivedDateTime",
+        "sentDateTime",
+        "subject",
+        "fromAddress",
+        "fromName",
+        "senderAddress",
+        "replyTo",
+        "toRecipients",
+        "ccRecipients",
+        "importance",
+        "isRead",
+        "hasAttachments",
+        "webLink",
+        "bodyContentType",
+        "bodyPreview",
+        "body",
+        "headers",
+    }
+
+
+def test_an_answer_cut_short_is_asked_for_again(graph):
+    message_id = graph.deliver()
+    graph.world.faults.order("graph-cut", 1)
+    assert ids(enumerated(graph)[0]) == [message_id]
+    assert graph.waited == [0.5]
+
+
+def test_a_short_wait_is_taken_and_a_long_one_is_not(graph):
+    graph.world.faults.order("graph-throttle", 1, seconds=2)
+    graph.service.me()
+    assert graph.waited == [2]
+    graph.world.faults.order("graph-throttle", 1, seconds=60, date=True)
+    with pytest.raises(RetryLater, match="graph_throttled") as caught:
+        graph.service.me()
+    assert 50 < caught.value.retry_after <= 60
+
+
+def test_a_throttled_part_of_a_batch_is_asked_for_again(graph):
+    delivered = [graph.deliver(minutes) for minutes in range(3)]
+    graph.world.faults.order("graph-throttle", 1, seconds=1, operation="message")
+    assert set(graph.service.messages(delivered)) == set(delivered)
+    assert graph.waited == [1]
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "reason"),
+    [
+        ("access-denied", ReconnectRequired, "access_denied"),
+        ("mailbox-not-enabled", Rejected, "mailbox_not_enabled"),
+        ("mailbox-over-quota", RetryLater, "mailbox_full"),
+        ("foreign-next-link", Rejected, "foreign_link"),
+        ("graph-gateway-timeout", RetryLater, "graph_unavailable"),
+    ],
+)
+def test_what_graph_refuses(graph, fault, kind, reason):
+    graph.world.faults.order(fault)
+    with pytest.raises(kind, match=reason):
+        graph.service.start_delta("inbox", BEFORE_ALL)
