@@ -32,7 +32,7 @@ from sandbox.microsoft365 import mail_control
 from sandbox.microsoft365.faults import Fault, Kind, register
 from sandbox.microsoft365.world import User, World
 
-_REVOKE = register("revoke", "Ends the consent of `address` and every token that came of it, at once.", address=None)
+_REVOKE = register("revoke", "Ends the consent of `address` and every token that came of it, at once", address=None)
 
 type _Handler = Callable[[World, dict[str, Any]], object]
 

@@ -27,7 +27,7 @@ from sandbox.microsoft365.world import User, World
 
 CONDITIONAL_ACCESS = register(
     "conditional-access",
-    "A policy blocks sign-in or token (AADSTS53003). `address`: only that user; `endpoint`: authorize or token.",
+    "A Conditional Access policy blocks the user (AADSTS53003); `endpoint`: only authorize or token",
     address=None,
     endpoint=None,
 )

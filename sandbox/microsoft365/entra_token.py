@@ -17,7 +17,7 @@ from sandbox.microsoft365.grants import AuthorizationCode, Grant
 from sandbox.microsoft365.tokens import client_info, graph_token, id_token
 from sandbox.microsoft365.world import User, World
 
-_INVALID_CLIENT = register("invalid-client", "The token endpoint refuses the app's own credential (AADSTS7000222).")
+_INVALID_CLIENT = register("invalid-client", "The token endpoint refuses the app's own credential (AADSTS7000222)")
 
 
 def redeem(world: World, tenant: str, form: dict[str, str]) -> dict[str, Any]:

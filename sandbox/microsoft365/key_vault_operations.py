@@ -14,7 +14,7 @@ MAX_PAGE = 25
 
 _SLOW_DELETE = register(
     "vault-deleting",
-    "A deletion or recovery takes `seconds`; until then its name is refused as ObjectIsBeingDeleted.",
+    "A deletion or recovery takes `seconds`; until then its name is refused as ObjectIsBeingDeleted",
     seconds=30,
 )
 

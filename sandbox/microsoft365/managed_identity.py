@@ -15,7 +15,7 @@ from sandbox.microsoft365.world import World
 
 API_VERSION = "2019-08-01"
 
-_OUTAGE = register("identity-outage", "The managed-identity endpoint answers 500.")
+_OUTAGE = register("identity-outage", "The managed-identity endpoint answers 500")
 
 
 class ManagedIdentityEndpoint:

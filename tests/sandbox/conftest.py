@@ -45,17 +45,24 @@ def world(signing_key):
     return world
 
 
+@pytest.fixture(scope="session")
+def stand_in(tls_files):
+    """The server, once for all tests; each test shows its own world on it."""
+    with running(certificate=tls_files / "chain.pem", key=tls_files / "key.pem") as show:
+        yield show
+
+
 @pytest.fixture
-def microsoft365(world, tls_files):
-    with running(world, certificate=tls_files / "chain.pem", key=tls_files / "key.pem") as addresses:
-        yield Microsoft365(
-            entra=addresses.entra,
-            graph=addresses.graph,
-            key_vault=addresses.key_vault,
-            control=addresses.control,
-            ca_file=str(tls_files / "ca.pem"),
-            world=world,
-        )
+def microsoft365(stand_in, world, tls_files):
+    addresses = stand_in(world)
+    return Microsoft365(
+        entra=addresses.entra,
+        graph=addresses.graph,
+        key_vault=addresses.key_vault,
+        control=addresses.control,
+        ca_file=str(tls_files / "ca.pem"),
+        world=world,
+    )
 
 
 @pytest.fixture
