@@ -88,6 +88,15 @@ class GraphClient:
         raw = self._transport.get("folder_id", f"{_folder(folder)}?$select=id")
         return _read("folder_id", raw, lambda raw: msgspec.json.decode(raw, type=_Id)).id
 
+    def count(self, folder: str, since: datetime) -> int:
+        """GET …/messages with $count: https://learn.microsoft.com/graph/query-parameters#count-parameter."""
+        window = _encode(f"receivedDateTime ge {_time(since)}")
+        raw = self._transport.get("count", f"{_folder(folder)}/messages?$select=id&$filter={window}&$count=true&$top=1")
+        page = _read("count", raw, wire.page)
+        if page.count is None:
+            raise RetryLater("graph_unavailable", "count: the answer holds no count")
+        return page.count
+
     def start_delta(self, folder: str, since: datetime | None) -> DeltaPage:
         """GET …/messages/delta: https://learn.microsoft.com/graph/api/message-delta.
 

@@ -251,6 +251,18 @@ def test_folder_names_are_encoded():
     assert urlsplit(client.wire.seen[0].url).path == "/v1.0/me/mailFolders/a%2Fb%3Fc"
 
 
+def test_count():
+    client = Client(Reply(200, {"value": [{"id": "m"}], "@odata.count": 7, "@odata.nextLink": "opaque"}))
+    assert client.count("inbox", NOW) == 7
+    assert client.query["$filter"] == "receivedDateTime ge 2026-01-02T03:04:05Z"
+    assert (client.query["$count"], client.query["$top"], client.query["$select"]) == ("true", "1", "id")
+
+
+def test_a_count_that_is_missing_is_asked_for_later():
+    with pytest.raises(RetryLater, match="graph_unavailable"):
+        Client(Reply(200, {"value": []})).count("inbox", NOW)
+
+
 def test_the_first_page_of_history_counts():
     client = Client(Reply(200, {"value": [{"id": "m"}], "@odata.count": 7, "@odata.nextLink": "opaque"}))
     answer = client.history("inbox", NOW - timedelta(days=30), None, 0)

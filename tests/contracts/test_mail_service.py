@@ -197,6 +197,14 @@ def test_a_link_elsewhere_is_rejected(box):
         box.service.follow_delta("https://graph.evil.example/v1.0/me/messages/delta?$deltatoken=1")
 
 
+def test_count_keeps_to_the_window(box):
+    for minutes in (-5, 0, 5):
+        box.deliver(minutes)
+    box.deliver(5, "archive")
+    assert box.service.count("inbox", START) == 2
+    assert box.service.count("inbox", BEFORE_ALL) == 3
+
+
 def test_history_is_newest_first_and_counted_once(box):
     delivered = [box.deliver(minutes) for minutes in range(5)]
     first = box.service.history("inbox", BEFORE_ALL, None, 0)
