@@ -24,8 +24,8 @@ from sandbox.microsoft365.world import World
 _OUTAGE = register("entra-outage", "Entra answers 503; `endpoint`: only discovery, authorize or token", endpoint=None)
 _THROTTLE = register(
     "entra-throttle",
-    "Entra answers 429; Retry-After says `seconds`; `endpoint`: only discovery, authorize or token",
-    seconds=10,
+    "Entra answers 429; Retry-After says `retryAfter`, in seconds; `endpoint`: only discovery, authorize or token",
+    retryAfter=10,
     endpoint=None,
 )
 
@@ -108,7 +108,7 @@ def _ordered(world: World, endpoint: str) -> tuple[EntraError, dict[str, str]] |
         return EntraError("temporarily_unavailable", 90033, "A transient error has occurred.", status=503), {}
     if fault := world.faults.take(_THROTTLE, endpoint=endpoint):
         error = EntraError("temporarily_unavailable", 90055, "There are too many requests.", status=429)
-        return error, {"Retry-After": str(fault["seconds"])}
+        return error, {"Retry-After": str(fault["retryAfter"])}
     return None
 
 

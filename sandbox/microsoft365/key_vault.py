@@ -26,7 +26,9 @@ from sandbox.microsoft365.world import World
 API_VERSIONS = {"7.0", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "2016-10-01", "2025-07-01", "2026-04-01"}
 
 _OUTAGE = register("vault-outage", "Key Vault answers 503")
-_THROTTLE = register("vault-throttle", "Key Vault answers 429; Retry-After says `seconds`", seconds=10)
+_THROTTLE = register(
+    "vault-throttle", "Key Vault answers 429; Retry-After says `retryAfter`, in seconds", retryAfter=10
+)
 
 type _Operation = Callable[[World, Request, dict[str, Any]], Response]
 
@@ -70,7 +72,7 @@ def _refusal(world: World, throttle: Throttle, request: Request) -> Response | N
     if world.faults.take(_OUTAGE):
         return _answer(VaultError(503, "ServiceUnavailable", "The service is currently unavailable."))
     if fault := world.faults.take(_THROTTLE):
-        return _throttled(fault["seconds"])
+        return _throttled(fault["retryAfter"])
     try:
         claims = verify(world, bearer(request), {VAULT_AUDIENCE}, datetime.now(UTC))
     except TokenError as error:

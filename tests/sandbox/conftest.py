@@ -1,4 +1,5 @@
 import ssl
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import httpx
@@ -7,6 +8,8 @@ import trustme
 
 from sandbox.microsoft365.server import running
 from sandbox.microsoft365.world import World, new_signing_key
+
+_STAND_IN = pytest.StashKey()
 
 
 @dataclass(frozen=True)
@@ -45,22 +48,29 @@ def world(signing_key):
     return world
 
 
-@pytest.fixture(scope="session")
-def stand_in(tls_files):
-    """The server, once for all tests; each test shows its own world on it."""
-    with running(certificate=tls_files / "chain.pem", key=tls_files / "key.pem") as show:
-        yield show
+def _stand_in(config, tls_files):
+    """What shows a world on the server, and the file of its CA.
+
+    One server lasts for all tests, also of suites that import these fixtures and so have `tls_files` of their own.
+    """
+    if _STAND_IN not in config.stash:
+        running_server = ExitStack()
+        show = running_server.enter_context(running(certificate=tls_files / "chain.pem", key=tls_files / "key.pem"))
+        config.add_cleanup(running_server.close)
+        config.stash[_STAND_IN] = show, str(tls_files / "ca.pem")
+    return config.stash[_STAND_IN]
 
 
 @pytest.fixture
-def microsoft365(stand_in, world, tls_files):
-    addresses = stand_in(world)
+def microsoft365(request, world, tls_files):
+    show, ca_file = _stand_in(request.config, tls_files)
+    addresses = show(world)
     return Microsoft365(
         entra=addresses.entra,
         graph=addresses.graph,
         key_vault=addresses.key_vault,
         control=addresses.control,
-        ca_file=str(tls_files / "ca.pem"),
+        ca_file=ca_file,
         world=world,
     )
 

@@ -56,9 +56,9 @@ def test_users_that_cannot_be(microsoft365, post, body):
 
 
 def test_faults(microsoft365, browser, post):
-    assert post("/faults", name="vault-throttle", count=2, params={"seconds": 3}).json() == {
+    assert post("/faults", name="vault-throttle", count=2, params={"retryAfter": 3}).json() == {
         "name": "vault-throttle",
-        "params": {"seconds": 3},
+        "params": {"retryAfter": 3},
         "remaining": 2,
     }
     listed = browser.get(f"{microsoft365.control}/faults").json()

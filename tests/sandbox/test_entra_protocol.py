@@ -328,7 +328,7 @@ def test_ordered_faults(microsoft365, browser, user, code):
     order("entra-outage", count=1, endpoint="token")
     assert browser.get(authorize_url(microsoft365)).status_code == 200
     assert refused(token(microsoft365, browser, code=code)) == (503, "temporarily_unavailable", 90033)
-    order("entra-throttle", count=1, seconds=17)
+    order("entra-throttle", count=1, retryAfter=17)
     response = token(microsoft365, browser, code=code)
     assert (response.status_code, response.headers["Retry-After"]) == (429, "17")
     order("invalid-client", count=1)

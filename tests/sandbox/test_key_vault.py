@@ -203,7 +203,7 @@ def test_api_version_is_required(microsoft365, browser, version):
 
 def test_ordered_faults(microsoft365, vault):
     vault.set_secret("mailbox-1", "value")
-    microsoft365.world.faults.order("vault-throttle", count=1, seconds=7)
+    microsoft365.world.faults.order("vault-throttle", count=1, retryAfter=7)
     with pytest.raises(HttpResponseError) as throttled:
         vault.get_secret("mailbox-1")
     assert (throttled.value.status_code, throttled.value.response.headers["Retry-After"]) == (429, "7")
