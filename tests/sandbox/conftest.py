@@ -1,5 +1,4 @@
 import ssl
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 import httpx
@@ -8,8 +7,6 @@ import trustme
 
 from sandbox.microsoft365.server import running
 from sandbox.microsoft365.world import World, new_signing_key
-
-_STAND_IN = pytest.StashKey()
 
 
 @dataclass(frozen=True)
@@ -48,29 +45,22 @@ def world(signing_key):
     return world
 
 
-def _stand_in(config, tls_files):
-    """What shows a world on the server, and the file of its CA.
-
-    One server lasts for all tests, also of suites that import these fixtures and so have `tls_files` of their own.
-    """
-    if _STAND_IN not in config.stash:
-        running_server = ExitStack()
-        show = running_server.enter_context(running(certificate=tls_files / "chain.pem", key=tls_files / "key.pem"))
-        config.add_cleanup(running_server.close)
-        config.stash[_STAND_IN] = show, str(tls_files / "ca.pem")
-    return config.stash[_STAND_IN]
+@pytest.fixture(scope="session")
+def stand_in(tls_files):
+    """The server, once for all tests; each test shows its own world on it."""
+    with running(certificate=tls_files / "chain.pem", key=tls_files / "key.pem") as show:
+        yield show
 
 
 @pytest.fixture
-def microsoft365(request, world, tls_files):
-    show, ca_file = _stand_in(request.config, tls_files)
-    addresses = show(world)
+def microsoft365(stand_in, world, tls_files):
+    addresses = stand_in(world)
     return Microsoft365(
         entra=addresses.entra,
         graph=addresses.graph,
         key_vault=addresses.key_vault,
         control=addresses.control,
-        ca_file=ca_file,
+        ca_file=str(tls_files / "ca.pem"),
         world=world,
     )
 
