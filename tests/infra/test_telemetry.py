@@ -1,0 +1,160 @@
+"""Alerts and workbook ask only for what the code says: events, their fields, and functions by name."""
+
+import ast
+import json
+import re
+from functools import cache
+
+import pytest
+
+from mailsync.telemetry import Event
+from tests.infra import served
+from tests.infra.kept import INFRA, ROOT, SNAPSHOTS, resources
+
+PACKAGES = ("mailsync", "auth_callback", "webhook_receiver", "poll_timer", "sync_worker")
+
+
+def alerts(snapshot: str = "default") -> dict[str, dict]:
+    rules = resources(snapshot, "Microsoft.Insights/scheduledQueryRules")
+    return {rule["name"].removeprefix("inbox-connector-"): rule["properties"] for rule in rules}
+
+
+def query(alert: dict) -> str:
+    (criterion,) = alert["criteria"]["allOf"]
+    return criterion["query"]
+
+
+def queries() -> dict[str, str]:
+    """Every query of the alerts and of the workbook, by where it stands."""
+    items = json.loads((INFRA / "app" / "workbook.json").read_text())["items"]
+    of_workbook = {f"workbook: {item['name']}": item["content"]["query"] for item in items if item["type"] == 3}
+    return {name: query(alert) for name, alert in alerts().items()} | of_workbook
+
+
+def events(text: str) -> set[str]:
+    """Events that a query names."""
+    return set(re.findall(r'message startswith "(\w+) "', text))
+
+
+def fields(text: str) -> set[str]:
+    """Fields that a query reads from an event's line."""
+    return set(re.findall(r'extract\(@"(\w+)=', text))
+
+
+@cache
+def emitted() -> dict[Event, set[str]]:
+    """Events that the code emits, with the fields it gives them.
+
+    Where the event is chosen beforehand, every event that its function names may be meant.
+    """
+    found: dict[Event, set[str]] = {}
+    for path in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
+        for function in ast.walk(ast.parse(path.read_text())):
+            if isinstance(function, ast.FunctionDef):
+                for call in ast.walk(function):
+                    if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "emit":
+                        for event in named(call.args[0]) or named(function):
+                            found.setdefault(event, set()).update(each.arg for each in call.keywords)
+    return found
+
+
+def named(tree: ast.AST) -> set[Event]:
+    return {
+        Event[node.attr]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Event"
+    }
+
+
+@pytest.mark.parametrize("where", queries())
+class TestQueries:
+    def test_reads_events_or_requests(self, where):
+        text = queries()[where]
+        assert text.startswith("requests ") or events(text)
+
+    def test_names_events_that_exist(self, where):
+        assert events(queries()[where]) <= set(Event)
+
+    def test_reads_fields_that_some_event_of_it_has(self, where):
+        text = queries()[where]
+        known = [emitted()[Event(event)] for event in events(text) if Event(event) in emitted()]
+        if len(known) == len(events(text)):
+            assert fields(text) <= set().union(*known)
+
+    def test_closes_what_it_opens(self, where):
+        text = re.sub(r'@?"[^"]*"', "", queries()[where])
+        assert text.count("(") == text.count(")")
+        assert '"' not in text
+
+
+PUSH = (ROOT / "webhook_receiver" / "blueprint.py").exists()
+
+
+def test_every_queried_event_is_emitted():
+    queried = {event for text in queries().values() for event in events(text)}
+    of_push = {Event.NOTIFICATIONS_ACCEPTED, Event.NOTIFICATIONS_FORGED, Event.PUSH_DEGRADED}
+    assert queried - emitted().keys() == (set() if PUSH else of_push)
+
+
+def test_every_emitted_event_is_an_operators_to_see():
+    """An event that neither alert nor workbook reads says something that only the log of one mailbox needs."""
+    seen = {event for text in queries().values() for event in events(text)}
+    assert set(Event) - seen == {Event.SYNC_SKIPPED, Event.SYNC_DEFERRED, Event.SYNC_RESET}
+
+
+def test_functions_named_by_queries_exist():
+    names = {
+        name
+        for text in queries().values()
+        for part in re.findall(r"name in \(([^)]*)\)", text)
+        for name in re.findall(r'"(\w+)"', part)
+    }
+    assert names == {"graph_notifications", "graph_lifecycle"}
+    assert not PUSH or names <= served.functions().keys()
+
+
+def test_alerts_cover_what_an_operator_must_know():
+    assert set(alerts()) == {
+        "poison-messages",
+        "misconfigured",
+        "polling-stopped",
+        "sync-failures",
+        "reconnects-rising",
+        "slow-acknowledgement",
+        "forged-notifications",
+        "push-degraded",
+        "no-mail",
+        "key-vault-throttled",
+    }
+
+
+# https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-log-alert-rule
+FREQUENCIES = {"PT5M", "PT15M", "PT1H"}
+WINDOWS = {"PT5M", "PT10M", "PT15M", "PT1H", "P1D"}
+
+
+@pytest.mark.parametrize("snapshot", SNAPSHOTS)
+def test_each_alert_fires_on_a_row_and_clears_itself(snapshot):
+    component = resources(snapshot, "Microsoft.Insights/components")[0]
+    for name, alert in alerts(snapshot).items():
+        (criterion,) = alert["criteria"]["allOf"]
+        assert (criterion["timeAggregation"], criterion["operator"], criterion["threshold"]) == (
+            "Count",
+            "GreaterThan",
+            0,
+        )
+        assert alert["scopes"] == [component["id"]]
+        assert alert["enabled"], name
+        assert alert["autoMitigate"], name
+        assert alert["evaluationFrequency"] in FREQUENCIES
+        assert alert["windowSize"] in WINDOWS
+
+
+def test_forged_and_slow_are_judged_as_promised():
+    assert "p95 > 2000" in query(alerts()["slow-acknowledgement"])
+    assert alerts()["slow-acknowledgement"]["windowSize"] == "PT10M"
+
+
+def test_host_does_not_sample_events_away():
+    sampling = json.loads((ROOT / "host.json").read_text())["logging"]["applicationInsights"]["samplingSettings"]
+    assert {"Trace", "Request"} <= set(sampling["excludedTypes"].split(";"))
