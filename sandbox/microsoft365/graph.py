@@ -8,11 +8,9 @@ from email.utils import format_datetime
 from functools import partial
 
 import msgspec
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sandbox.microsoft365 import graph_batch, graph_mail, mailboxes, tokens
 from sandbox.microsoft365 import graph_faults as faults
@@ -41,15 +39,15 @@ _PATHS = {
     "message": _ME + r"(?:/mailFolders/[^/]+)?/messages(?:/(?P<message>[^/()']+)|\('(?P<named>[^']+)'\))",
 }
 _OPERATIONS = [(name, re.compile(path + "/?", re.IGNORECASE)) for name, path in _PATHS.items()]
+_SERVICE_TIME = 0.002
+"""Seconds that a request takes at the least, so that others which come meanwhile are seen to be concurrent."""
 _VERSION = re.compile(r"/v1\.0(?=/)", re.IGNORECASE)
 
 
-def app(world: World) -> Starlette:
+def app(world: World) -> ASGIApp:
     """The Graph application on one world."""
     world.mailbox_factory = mailboxes.create
-    graph = Graph(world)
-    methods = ["GET", "POST", "PATCH", "PUT", "DELETE"]
-    return Starlette(routes=[Route("/{path:path}", graph.respond, methods=methods)])
+    return Graph(world)
 
 
 class Graph:
@@ -60,22 +58,23 @@ class Graph:
         self._throttle = Throttle(world.now)
         self._delta = Delta(world)
 
-    async def respond(self, request: Request) -> Response:
-        """One HTTP request."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One HTTP request; it counts against the mailbox's concurrency until its answer is ready."""
+        request = Request(scope, receive)
         ids = RequestIds.new(request.headers.get("client-request-id"))
         try:
             call = await self._call(request)
         except tokens.InvalidAuthenticationToken as error:
-            return _response(Answer(error.status, error.body, error.headers), ids)
+            await _response(Answer(error.status, error.body, error.headers), ids)(scope, receive, send)
+            return
         except GraphError as error:
-            return _response(error_answer(error, ids, self._world.now()), ids)
+            await _response(error_answer(error, ids, self._world.now()), ids)(scope, receive, send)
+            return
         wanted = 4 if call.path.lower() == "/$batch" else 1
         with self._throttle.slots(call.claims.app_id, call.user.user_id, wanted) as held:
+            await asyncio.sleep(_SERVICE_TIME)
             response = await self._answer(call, ids, held)
-            # Requests that have arrived meanwhile are taken up while this one still counts.
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
-        return response
+        await response(scope, receive, send)
 
     async def _call(self, request: Request) -> Call:
         claims = tokens.verify_graph(self._world, request)

@@ -13,6 +13,8 @@ from email.parser import BytesHeaderParser
 from sandbox.microsoft365.mime_text import clean, decode
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
+_LINE = re.compile(rb"[^\n]*\n|[^\n]+")
+_PART = re.compile(rb"^(--[^\r\n]+\r?\n)(Content-[A-Za-z-]+:[^\n]*\n(?:[^\r\n]+\r?\n)*)", re.IGNORECASE | re.MULTILINE)
 _ENCODED_WORD = re.compile(r"=\?[^?\s]+\?[bBqQ]\?[^?]*\?=")
 _FOLD = re.compile(r"[\r\n]+[ \t]*")
 _MESSAGE_ID = re.compile(r"<[^<>\s]+>")
@@ -57,20 +59,25 @@ def _block(raw: bytes, offset: int) -> Iterator[bytes]:
 
 
 def repair(raw: bytes) -> bytes:
-    """Makes the header readable: no space before a colon, folded lines that lost their indent indented again."""
-    lines = raw.splitlines(keepends=True) if b"\r\n" in raw[:4096] else re.findall(rb"[^\n]*\n|[^\n]+", raw)
+    """Makes headers readable, the message's and its parts': no space before a colon, lost indents restored."""
+    lines = _LINE.findall(raw)
     end = next((i for i, line in enumerate(lines) if not line.strip()), len(lines))
-    last = max((i for i in range(end) if _is_standard(lines[i])), default=0)
+    body = b"".join(lines[end:])
+    return _refolded(lines[:end]) + _PART.sub(lambda part: part[1] + _refolded(_LINE.findall(part[2])), body)
+
+
+def _refolded(lines: list[bytes]) -> bytes:
+    """The lines of one header. Where a line is no part of it, the body has begun without a blank line before it."""
+    last = max((i for i, line in enumerate(lines) if _is_standard(line)), default=0)
     fixed = []
-    for i, line in enumerate(lines[:end]):
+    for i, line in enumerate(lines):
         if line[:1] in b" \t" or _FIELD.match(line):
             fixed.append(re.sub(rb"^([!-9;-~]+)[ \t]+:", rb"\1:", line))
-        elif i < last:
+        elif i < last or lines[i - 1].rstrip().endswith((b";", b":")):
             fixed.append(b" " + line)
         else:
-            fixed.append(b"\n" + line)  # the blank line before the body is missing
-            return b"".join(fixed + lines[i + 1 :])
-    return b"".join(fixed + lines[end:])
+            return b"".join([*fixed, b"\n", *lines[i:]])
+    return b"".join(fixed)
 
 
 def header_only(raw: bytes) -> Message:

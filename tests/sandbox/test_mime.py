@@ -173,6 +173,15 @@ def test_a_delivery_report():
     assert read["hasAttachments"]
 
 
+def test_parts_whose_headers_lost_their_indent():
+    body = body_of(
+        b"From: a@b.c\nContent-Type: multipart/mixed;\nboundary=x\n\n"
+        b"--x\nContent-Type: multipart/alternative;\nboundary=y\n\n"
+        b"--y\nContent-Type: text/html\nX-Info:\n5vMbyq/ab\n\n<p>here</p>\n--y--\n--x--\n"
+    )
+    assert body == {"contentType": "html", "content": "<p>here</p>"}
+
+
 def test_a_boundary_that_never_comes():
     body = body_of(b"From: a@b.c\nContent-Type: multipart/mixed; boundary=x\n\nonly text here\n")
     assert body == {"contentType": "text", "content": "only text here\r\n"}
