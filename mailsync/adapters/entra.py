@@ -6,6 +6,7 @@ host alone, no token in its cache, no answer of Entra's in a log or an exception
 
 import hmac
 import logging
+import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from threading import Lock
@@ -155,6 +156,8 @@ def _assertion(settings: Settings) -> Callable[[], str]:
         try:
             token: str = credential.get_token(_EXCHANGE).token
         except ClientAuthenticationError as error:
+            if re.search(r"\b5\d\d,", str(error)):  # azure-identity keeps the endpoint's status in its sentence alone
+                raise RetryLater("identity_unavailable", "the managed identity endpoint failed") from error
             message = "the managed identity gave no token for api://AzureADTokenExchange; check AZURE_CLIENT_ID"
             raise Misconfigured("identity_unavailable", message) from error
         except AzureError as error:

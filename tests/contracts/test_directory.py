@@ -245,3 +245,10 @@ def test_a_managed_identity_that_does_not_exist(sandbox):
     sandbox.world.identities.clear()
     with pytest.raises(Misconfigured, match="identity_unavailable"):
         sandbox.directory.refresh("any")
+
+
+def test_a_managed_identity_endpoint_that_fails(sandbox, monkeypatch):
+    monkeypatch.setattr("azure.core.pipeline.transport.RequestsTransport.sleep", lambda *_: None)
+    sandbox.world.faults.order("identity-outage")
+    with pytest.raises(RetryLater, match="identity_unavailable"):
+        sandbox.directory.refresh("any")
