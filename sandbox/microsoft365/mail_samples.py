@@ -73,17 +73,6 @@ def _mail(chance: random.Random, name: str, body: tuple[str, str], sent: datetim
     internet_id = f"<{name}.{company}@mail.{company}.example>"
     person = {"emailAddress": {"name": f"{first} {last}", "address": address}}
     recipient = {"emailAddress": {"name": "Marketing", "address": "marketing@contoso.example"}}
-    headers = {
-        "Received": f"from mail.{company}.example (192.0.2.{chance.randrange(1, 255)}) by mx.contoso.example; "
-        f"{sent:%a, %d %b %Y %H:%M:%S} +0000",
-        "From": f'"{first} {last}" <{address}>',
-        "To": "Marketing <marketing@contoso.example>",
-        "Subject": subject,
-        "Date": f"{sent:%a, %d %b %Y %H:%M:%S} +0000",
-        "Message-ID": internet_id,
-        "Content-Type": 'text/html; charset="utf-8"',
-        "X-Mailer": "Example Mailer 4.2",
-    }
     properties = {
         "subject": subject,
         "bodyPreview": body[1],
@@ -97,6 +86,24 @@ def _mail(chance: random.Random, name: str, body: tuple[str, str], sent: datetim
         "ccRecipients": [],
         "bccRecipients": [],
         "replyTo": [],
-        "internetMessageHeaders": [{"name": name, "value": value} for name, value in headers.items()],
+        "internetMessageHeaders": _headers(chance, f'"{first} {last}" <{address}>', subject, internet_id, sent),
     }
     return Mail(properties, sent, Thread((), "", f"{topic}/{company}".casefold()))
+
+
+def _headers(
+    chance: random.Random, author: str, subject: str, internet_id: str, sent: datetime
+) -> list[dict[str, str]]:
+    host = internet_id.strip("<>").partition("@")[2]
+    date = f"{sent:%a, %d %b %Y %H:%M:%S} +0000"
+    headers = {
+        "Received": f"from {host} (192.0.2.{chance.randrange(1, 255)}) by mx.contoso.example; {date}",
+        "From": author,
+        "To": "Marketing <marketing@contoso.example>",
+        "Subject": subject,
+        "Date": date,
+        "Message-ID": internet_id,
+        "Content-Type": 'text/html; charset="utf-8"',
+        "X-Mailer": "Example Mailer 4.2",
+    }
+    return [{"name": name, "value": value} for name, value in headers.items()]

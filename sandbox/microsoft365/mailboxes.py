@@ -4,15 +4,15 @@ Ids: https://learn.microsoft.com/graph/outlook-immutable-id. Folders:
 https://learn.microsoft.com/graph/api/resources/mailfolder
 """
 
-import base64
 import bisect
-import hashlib
+import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
+from sandbox.microsoft365 import mailbox_ids
 from sandbox.microsoft365.mime import Mail
 
 if TYPE_CHECKING:
@@ -95,16 +95,17 @@ def _order(message: Message) -> tuple[datetime, int]:
 
 
 class Mailbox:
-    """One user's mailbox."""
+    """One user's mailbox. Its messages have ids that no other mailbox of the user, before or after, gives out."""
 
     def __init__(self, user_id: str, now: Callable[[], datetime]) -> None:
         self.user_id = user_id
+        self._guid = str(uuid.uuid4())
         self.now = now
         self._numbers = 0
         self._messages: dict[str, Message] = {}
         self._by_mutable: dict[str, Message] = {}
         self._conversations: dict[str, str] = {}
-        self.root_id = _folder_id(user_id, "root")
+        self.root_id = mailbox_ids.folder_id(user_id, "root")
         self.folders: dict[str, Folder] = {}
         self.well_known = {name: self.create_folder(title) for name, title in WELL_KNOWN.items()}
 
@@ -113,7 +114,7 @@ class Mailbox:
 
     def create_folder(self, display_name: str) -> Folder:
         """A new folder."""
-        folder = Folder(_folder_id(self.user_id, len(self.folders)), display_name)
+        folder = Folder(mailbox_ids.folder_id(self.user_id, len(self.folders)), display_name)
         self.folders[folder.id] = folder
         return folder
 
@@ -141,8 +142,8 @@ class Mailbox:
             received = self.now()
         elif not received.microsecond:
             received += timedelta(milliseconds=number * 37 % 1000)
-        immutable_id = _message_id(self.user_id, number, None)
-        message = Message(number, immutable_id, _message_id(self.user_id, number, 0), target.id, received, {})
+        immutable_id = mailbox_ids.message_id(self._guid, number, None)
+        message = Message(number, immutable_id, mailbox_ids.message_id(self._guid, number, 0), target.id, received, {})
         message.properties = {**mail.properties, **self._added(message, mail)}
         self._messages[immutable_id] = message
         self._by_mutable[message.id] = message
@@ -163,7 +164,7 @@ class Mailbox:
         self.folders[message.folder_id].log("removed", message)
         del self._by_mutable[message.id]
         message.moves += 1
-        message.id = _message_id(self.user_id, message.number, message.moves)
+        message.id = mailbox_ids.message_id(self._guid, message.number, message.moves)
         message.folder_id = target.id
         self._by_mutable[message.id] = message
         self._touch(message)
@@ -183,16 +184,18 @@ class Mailbox:
 
     def _touch(self, message: Message) -> None:
         message.properties["lastModifiedDateTime"] = graph_time(self.now())
-        message.properties["changeKey"] = _change_key(message.number, len(self.folders[message.folder_id].changes))
+        message.properties["changeKey"] = mailbox_ids.change_key(
+            message.number, len(self.folders[message.folder_id].changes)
+        )
 
     def _added(self, message: Message, mail: Mail) -> dict[str, Any]:
         """What the mailbox adds to what the message says."""
         received = graph_time(message.received)
-        internet_id = mail.properties["internetMessageId"] or f"<{message.number:08d}@{self.user_id}>"
+        internet_id = mail.properties["internetMessageId"] or f"<{message.number:08d}@{self._guid}>"
         return {
             "createdDateTime": received,
             "lastModifiedDateTime": received,
-            "changeKey": _change_key(message.number, 0),
+            "changeKey": mailbox_ids.change_key(message.number, 0),
             "categories": [],
             "receivedDateTime": received,
             "sentDateTime": graph_time(mail.sent) if mail.sent else received,
@@ -216,7 +219,7 @@ class Mailbox:
         if len(keys) == 1 and thread.topic:
             keys.append(f"topic:{thread.topic}")
         known = next((self._conversations[key] for key in keys if key in self._conversations), None)
-        conversation = known or _conversation_id(self.user_id, message.number)
+        conversation = known or mailbox_ids.conversation_id(self._guid, message.number)
         for key in keys:
             self._conversations.setdefault(key, conversation)
         return conversation
@@ -225,33 +228,3 @@ class Mailbox:
 def create(world: "World", user: "User") -> Mailbox:
     """The factory of a world's mailboxes."""
     return Mailbox(user.user_id, world.now)
-
-
-def _opaque(prefix: str, size: int, *seed: object) -> str:
-    """Base64url that looks like Exchange's: a constant beginning, then bytes that only `seed` decides."""
-    digest = hashlib.shake_128("/".join(map(str, seed)).encode()).digest(size)
-    return prefix + base64.urlsafe_b64encode(digest).decode()
-
-
-def _message_id(user_id: str, number: int, moves: int | None) -> str:
-    """A message id; `moves` None for the immutable kind.
-
-    Ids are case-sensitive, so two neighbours share theirs but for the case of one letter: whoever folds case
-    anywhere confuses them.
-    """
-    letter = "q" if number % 2 else "Q"
-    if moves is None:
-        return f"{_opaque('AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0A', 30, user_id, number // 2)}{letter}_AAA="
-    return f"{_opaque('AAMkAG', 105, user_id, number // 2, moves)}{letter}AAA="
-
-
-def _folder_id(user_id: str, number: int | str) -> str:
-    return f"{_opaque('AAMkAG', 78, user_id, 'folder', number)}AAA="
-
-
-def _conversation_id(user_id: str, number: int) -> str:
-    return f"{_opaque('AAQkAG', 48, user_id, 'conversation', number)}AAQAA=="
-
-
-def _change_key(number: int, version: int) -> str:
-    return base64.b64encode(hashlib.shake_128(f"{number}/{version}".encode()).digest(22)).decode()
