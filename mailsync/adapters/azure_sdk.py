@@ -87,7 +87,7 @@ def convert(error: AzureError, service: str) -> MailsyncError:
     code = code_of(error)
     if status in _BUSY or status >= 500:
         return _busy(service, status, _retry_after(response))
-    if status in (401, 403):
+    if status in (401, 403) or isinstance(error, ClientAuthenticationError):
         return Misconfigured(f"{service}_forbidden", f"{service} refused the app ({code}); check its role assignments.")
     if status == 404:
         return Misconfigured(f"{service}_missing", f"{service} lacks a table, queue or container ({code}).")
