@@ -69,7 +69,13 @@ def _deliver(options: argparse.Namespace) -> int:
 def _messages(options: argparse.Namespace) -> int:
     from sandbox import commands
 
-    return commands.messages(options.address, as_json=options.json)
+    return commands.messages(options.address, as_json=options.json, wait=options.wait, seconds=options.timeout)
+
+
+def _poll(_options: argparse.Namespace) -> int:
+    from sandbox import commands
+
+    return commands.poll()
 
 
 def _mailbox(options: argparse.Namespace) -> int:
@@ -114,8 +120,11 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("address", metavar="ADDRESS")
     deliver.add_argument("files", metavar="FILE", nargs="+", type=Path, help=".eml, mbox, or a folder of them")
     deliver.add_argument("--keep-date", action="store_true", help="received when the message says it was sent")
+    messages.add_argument("--wait", type=int, default=0, metavar="COUNT", help="wait until so many are there")
+    messages.add_argument("--timeout", type=float, default=90, metavar="SECONDS", help="how long (default: 90)")
     for sub in (messages, mailbox):
         sub.add_argument("--json", action="store_true", help="everything, for programs")
+    add("poll", _poll, "run the poll timer now instead of at the next minute")
     fault = add("fault", _fault, "order faults: `list`, `clear [NAME]`, or a fault's NAME [PARAMETER=VALUE …]")
     fault.add_argument("words", metavar="WORD", nargs="+")
     fault.add_argument("--count", type=int, help="how often it strikes (default: until cleared)")

@@ -1,13 +1,17 @@
 """The commands that work on a running sandbox. Each returns its exit code."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 from sandbox.browser import Browser, walk_sign_in
-from sandbox.client import Control, mail_files, mailsync_app, message_rows
-from sandbox.show import table
+from sandbox.client import Control, fire, mail_files, mailsync_app, message_rows
+from sandbox.show import line
 from sandbox.state import SandboxError, State, load_state
+
+POLL_TIMER = "poll_due_mailboxes"
+"""The app's timer function that queues mailboxes which are due."""
 
 
 def connect(address: str, account_id: str | None) -> int:
@@ -81,17 +85,29 @@ def deliver_files(
     return delivered, unreadable
 
 
-def messages(address: str, *, as_json: bool) -> int:
-    """What Table Storage holds for an address."""
+def poll() -> int:
+    """Runs the poll timer now instead of at the next minute."""
+    fire(load_state(), POLL_TIMER)
+    print("the poll timer runs; mailboxes that are due are read")
+    return 0
+
+
+def messages(address: str, *, as_json: bool, wait: int, seconds: float) -> int:
+    """What Table Storage holds for an address, once at least `wait` messages are there."""
     state = load_state()
     found = [entry for entry in mailsync_app(state).mailboxes.list() if entry.address.lower() == address.lower()]
     if not found:
         raise SandboxError(f"{address} is not connected; `python -m sandbox connect {address}` does it")
-    rows = [row for mailbox in found for row in message_rows(state, mailbox.id)]
+    deadline = time.monotonic() + seconds
+    while len(rows := [row for mailbox in found for row in message_rows(state, mailbox.id)]) < wait:
+        if time.monotonic() > deadline:
+            raise SandboxError(f"{len(rows)} of {wait} messages are in the table after {seconds:.0f} s")
+        time.sleep(0.2)
     if as_json:
         print(json.dumps(rows, ensure_ascii=False, indent=1))
         return 0
-    print(table(rows))
+    for row in rows:
+        print(line(row))
     print(f"{len(rows)} messages")
     return 0
 

@@ -5,9 +5,9 @@ import time
 from pathlib import Path
 
 from sandbox.client import Control, fire, mail_files, message_rows
-from sandbox.commands import connect_mailbox, deliver_files, ensure_account
+from sandbox.commands import POLL_TIMER, connect_mailbox, deliver_files, ensure_account
 from sandbox.show import line
-from sandbox.state import PROJECT, SandboxError
+from sandbox.state import PROJECT, SandboxError, home
 from sandbox.up import Sandbox, stop_on_signals
 
 ADDRESS = "hello@contoso.com"
@@ -63,12 +63,15 @@ def _show_rows(sandbox: Sandbox, mailbox_id: str, seen: set[str], wanted: int, *
         sandbox.check()
         if time.monotonic() > deadline:
             raise SandboxError(
-                f"{len(seen)} of {wanted} messages are in the table after {_TIMEOUT} s; see {PROJECT / '.sandbox/logs'}"
+                f"{len(seen)} of {wanted} messages are in the table after {_TIMEOUT} s; see {home() / 'logs'}"
             )
         if poll and time.monotonic() - fired > 2:  # a mailbox polled a moment ago is not due yet
-            fire(sandbox.state, "poll_due_mailboxes")
+            fire(sandbox.state, POLL_TIMER)
             fired = time.monotonic()
-        for row in message_rows(sandbox.state, mailbox_id):
+        rows = list(message_rows(sandbox.state, mailbox_id))
+        if len(rows) > len({row["messageId"] for row in rows}):
+            raise SandboxError("a message is in the table twice")
+        for row in rows:
             if row["messageId"] not in seen:
                 seen.add(row["messageId"])
                 print(f"  {line(row)}", flush=True)
@@ -89,7 +92,7 @@ It keeps running; Ctrl-C ends it. What to try next:
   {name} -m sandbox fault list                           throttling, outages, lost grants
   {name} -m sandbox --help                               everything else
 
-Logs: {PROJECT / ".sandbox/logs"}"""
+Logs: {home() / "logs"}"""
 
 
 def _say(text: str) -> None:

@@ -1,25 +1,21 @@
-"""Rows for the eye: one line a message, as wide as a terminal."""
+"""Rows for the eye: one line a message, as wide as the terminal."""
 
 import shutil
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-_WIDTHS = (19, 28)
-
-
-def table(rows: Iterable[Mapping[str, Any]]) -> str:
-    """One line for each message row: received, from, subject."""
-    return "\n".join(map(line, rows))
+_RECEIVED, _FROM = 19, 22
+_WITHOUT_TERMINAL = (100, 24)
 
 
 def line(row: Mapping[str, Any]) -> str:
     """One message row in one line."""
-    received = str(row.get("receivedDateTime", ""))[:19].replace("T", " ")
-    sender = row.get("fromName") or row.get("fromAddress") or ""
-    subject = row.get("subject") or "(no subject)"
-    room = max(20, shutil.get_terminal_size().columns - sum(_WIDTHS) - 6)
-    return "  ".join((fit(received, _WIDTHS[0]), fit(str(sender), _WIDTHS[1]), fit(str(subject), room).rstrip()))
+    received = str(row.get("receivedDateTime", ""))[:_RECEIVED].replace("T", " ")
+    sender = str(row.get("fromName") or row.get("fromAddress") or "")
+    subject = str(row.get("subject") or "(no subject)")
+    room = max(20, shutil.get_terminal_size(_WITHOUT_TERMINAL).columns - _RECEIVED - _FROM - 6)
+    return f"{fit(received, _RECEIVED)}  {fit(sender, _FROM)}  {fit(subject, room).rstrip()}"
 
 
 def fit(text: str, width: int) -> str:

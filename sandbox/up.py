@@ -42,6 +42,8 @@ class Sandbox:
 
     def __enter__(self) -> Self:
         _refuse_second()
+        if not _is_free(self._port):
+            raise SandboxError(f"port {self._port} is in use; choose another with --port")
         self._home.mkdir(parents=True, exist_ok=True)
         (self._home / "timers.json").unlink(missing_ok=True)
         for log in (self._home / "logs").glob("*.log"):
@@ -78,6 +80,7 @@ class Sandbox:
                 raise SandboxError(f"{name} has ended; the sandbox stops. Its last words:\n{child.tail()}")
             self._start_host(self.state.environment)
             self._publish()
+            print(f"the host has ended and runs again, process {self.state.pids['host']}", flush=True)
 
     def _start(self) -> None:
         try:
