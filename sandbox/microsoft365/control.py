@@ -101,7 +101,7 @@ def _create_user(world: World, body: dict[str, Any]) -> object:
 
 
 def _set_tenant(world: World, body: dict[str, Any]) -> object:
-    tenant = world.tenant(str(body["tenantId"]).lower())
+    tenant = world.tenant(body["tenantId"])
     tenant.user_consent_allowed = bool(body.get("consentAllowed", tenant.user_consent_allowed))
     tenant.admin_consented = frozenset(body.get("adminConsented", tenant.admin_consented))
     return {

@@ -51,7 +51,7 @@ class SignIn:
         parsed = self._parse(tenant, form.get("request", ""))
         if isinstance(parsed, Response):
             return parsed
-        user = self._world.find_user(form.get("address", ""))
+        user = self._find(tenant, form)
         if user is None:
             return self._accounts(tenant, form["request"], f"There is no account {form.get('address', '')} here.")
         check_account(tenant, user)
@@ -77,7 +77,7 @@ class SignIn:
         parsed = self._parse(tenant, form.get("request", ""))
         if isinstance(parsed, Response):
             return parsed
-        user = self._world.find_user(form.get("address", ""))
+        user = self._find(tenant, form)
         if user is None:
             return self._accounts(tenant, form["request"])
         check_account(tenant, user)
@@ -99,6 +99,11 @@ class SignIn:
         except EntraError as error:
             body = error.body(self._world.now(), str(uuid.uuid4()))
             return reply(reply_to, {"error": error.error, "error_description": body["error_description"]})
+
+    def _find(self, tenant: str, form: dict[str, str]) -> User | None:
+        """Who signs in: the user of that address in that tenant, if it has one; else whoever has it elsewhere."""
+        address = form.get("address", "")
+        return self._world.find_user(address, tenant.lower()) or self._world.find_user(address)
 
     def _consented(self, user: User) -> frozenset[str]:
         grant = self._world.grants.of_user(user.user_id)

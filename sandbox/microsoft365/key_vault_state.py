@@ -63,8 +63,9 @@ class Vault:
     _recovered_at: dict[str, datetime] = field(default_factory=dict)
 
     def names(self) -> list[str]:
-        """The names of the secrets that are not deleted, sorted."""
-        return sorted(self._secrets)
+        """The names of the secrets that are neither deleted nor still being recovered, sorted."""
+        now = self.clock.now()
+        return sorted(name for name in self._secrets if self._recovered_at.get(name, now) <= now)
 
     def deleted_names(self) -> list[str]:
         """The names of the secrets whose deletion is complete, sorted."""

@@ -156,7 +156,8 @@ class World:
         return self.clock.now()
 
     def tenant(self, tenant_id: str) -> Tenant:
-        """The tenant of that id, created where it is missing."""
+        """The tenant of that id, created where it is missing. Raises ValueError for an id that is no GUID."""
+        tenant_id = str(uuid.UUID(tenant_id))
         return self.tenants.setdefault(tenant_id, Tenant(tenant_id))
 
     def tenant_of_domain(self, domain: str) -> Tenant | None:

@@ -46,6 +46,7 @@ def test_guest_and_forged_mail(microsoft365, post):
         {},
         {"address": "nobody"},
         {"address": ADDRESS, "guest": True},
+        {"address": ADDRESS, "guest": True, "tenantId": "not a GUID"},
         {"address": "bo@contoso.example", "tenantId": "55555555-5555-4555-8555-555555555555"},
     ],
 )

@@ -160,6 +160,15 @@ def test_personal_accounts_are_refused(microsoft365, browser):
     assert (response.status_code, "AADSTS500200" in response.text) == (400, True)
 
 
+def test_guest_signs_in_to_the_inviting_tenant(microsoft365, browser, user):
+    inviting = "55555555-5555-4555-8555-555555555555"
+    microsoft365.world.create_user(ADDRESS, tenant_id=inviting, guest=True)
+    for tenant, expected in ((inviting, inviting), ("organizations", user.tenant_id)):
+        code = answer(browser, authorize_url(microsoft365, tenant), ADDRESS)["code"]
+        body = token(microsoft365, browser, tenant, code=code).json()
+        assert jwt.decode(body["id_token"], options={"verify_signature": False})["tid"] == expected
+
+
 def test_unknown_account_stays_on_the_picker(microsoft365, browser, user):
     response = sign_in(browser, authorize_url(microsoft365), "nobody@contoso.example")
     assert "There is no account" in response.text

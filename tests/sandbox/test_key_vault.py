@@ -122,6 +122,18 @@ def test_slow_deletion(microsoft365, vault):
     assert vault.get_deleted_secret("mailbox-1").name == "mailbox-1"
 
 
+def test_slow_recovery(microsoft365, vault):
+    vault.set_secret("mailbox-1", "one")
+    vault.begin_delete_secret("mailbox-1")
+    microsoft365.world.faults.order("vault-deleting", seconds=30, count=1)
+    vault.begin_recover_deleted_secret("mailbox-1")
+    assert list(vault.list_properties_of_secrets()) == []
+    with pytest.raises(ResourceNotFoundError):
+        vault.get_secret("mailbox-1")
+    microsoft365.world.clock.advance(30)
+    assert vault.get_secret("mailbox-1").value == "one"
+
+
 @pytest.mark.parametrize(
     ("name", "value", "options"),
     [
