@@ -1,0 +1,65 @@
+"""Storage as it is reached in Azure: by service URIs and the managed identity's tokens, with no key anywhere."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from mailsync.adapters import azure_sdk
+from mailsync.adapters.message_rows import row_key
+from mailsync.adapters.messages import TableMessageStore
+from mailsync.adapters.queue import StorageHintQueue
+from mailsync.adapters.storage import create_all, queue_service
+from mailsync.errors import RetryLater
+from mailsync.models import Hint, StoredMessage, mailbox_id
+from mailsync.settings import Storage
+from sandbox import constants
+from tests.sandbox.conftest import microsoft365, signing_key, stand_in, tls_files, world
+
+__all__ = ["microsoft365", "signing_key", "stand_in", "tls_files", "world"]
+
+NOW = datetime(2026, 11, 25, 8, 30, tzinfo=UTC)
+BOX = mailbox_id("aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000001")
+
+
+@pytest.fixture
+def authorities(certificates, microsoft365, tmp_path):
+    """One file with the CAs of Azurite and of the stand-in."""
+    bundle = tmp_path / "both.pem"
+    bundle.write_bytes(certificates.ca.read_bytes() + Path(microsoft365.ca_file).read_bytes())
+    return str(bundle)
+
+
+@pytest.fixture
+def by_identity(storage, azurite, microsoft365, authorities, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", authorities)
+    monkeypatch.setenv("IDENTITY_ENDPOINT", f"{microsoft365.entra}/msi/token")
+    monkeypatch.setenv("IDENTITY_HEADER", constants.IDENTITY_HEADER)
+    azure_sdk.credential.cache_clear()
+    yield Storage(
+        table_uri=azurite.tables,
+        queue_uri=azurite.queues,
+        blob_uri=azurite.blobs,
+        client_id=constants.MANAGED_IDENTITY_CLIENT_ID,
+    )
+    azure_sdk.credential.cache_clear()
+
+
+def test_tables_blobs_and_queue_take_the_identitys_token(by_identity, storage):
+    create_all(by_identity)
+    message = StoredMessage("AAkALg=", row_key(NOW, "AAkALg="), "folder", 1, columns={"body": "x" * 600_000})
+    TableMessageStore(by_identity).write(BOX, [message])
+    assert TableMessageStore(storage).find(BOX, ["AAkALg="])["AAkALg="].columns == message.columns
+    StorageHintQueue(by_identity).send(Hint(BOX, NOW))
+    [properties] = [queue for queue in queue_service(storage).list_queues() if queue.name == "mailbox-sync"]
+    assert (
+        queue_service(storage).get_queue_client(properties.name).get_queue_properties().approximate_message_count == 1
+    )
+
+
+def test_an_unknown_identity_gets_no_token(by_identity):
+    stranger = replace(by_identity, client_id=constants.APP_CLIENT_ID)
+    with pytest.raises(RetryLater) as problem:
+        TableMessageStore(stranger).find(BOX, ["AAkALg="])
+    assert problem.value.reason == "identity_unavailable"
