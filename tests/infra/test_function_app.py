@@ -147,3 +147,11 @@ class TestFunctionApp:
         site = only(snapshot, "Microsoft.Web/sites")
         assert f"\n  {site['tags']['azd-service-name']}:\n" in (ROOT / "azure.yaml").read_text()
         assert outputs(snapshot)["AZURE_FUNCTION_APP_NAME"] == site["name"]
+
+
+def test_workflow_passes_on_every_parameter_of_azd():
+    parameters = (INFRA / "main.parameters.json").read_text()
+    workflow = (ROOT / ".github" / "workflows" / "deploy.yml").read_text()
+    for name, default in re.findall(r"\$\{(\w+)(?:=(\w+))?\}", parameters):
+        passed = f"vars.{name} || '{default}'" if default else f"vars.{name}"
+        assert f"  {name}: ${{{{ {passed} }}}}\n" in workflow
