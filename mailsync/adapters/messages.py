@@ -6,7 +6,7 @@ A message has a row and, in the same partition, an index entry by message id; on
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -78,9 +78,16 @@ class TableMessageStore:
         return replace(entry, columns=message_rows.join(properties, self._blobs.get), version=found.etag)
 
     def _each[T, R](self, work: Callable[[T], R], items: Iterable[T]) -> list[R]:
-        """Does the work for each item, on the pool where there are several."""
+        """Does the work for each item, on the pool where there are several; raises the first error.
+
+        Nothing is under way any more when it returns or raises: a caller who tries again meets no latecomer.
+        """
         several = list(items)
-        return list((map if len(several) < 2 else self._pool.map)(work, several))
+        if len(several) < 2:
+            return [work(item) for item in several]
+        futures = [self._pool.submit(work, item) for item in several]
+        wait(futures)
+        return [future.result() for future in futures]
 
 
 def _entry(entity: Entity) -> StoredMessage:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from azure.core.pipeline.transport import HttpTransport
 
-from mailsync.adapters import azure_sdk, mailbox_rows
+from mailsync.adapters import azure_sdk, mailbox_rows, tables
 from mailsync.adapters.entities import Change
 from mailsync.adapters.mailboxes import TableMailboxStore
 from mailsync.adapters.message_rows import blob_name, row_key
@@ -58,6 +58,29 @@ def test_a_tick_is_one_query_to_each_shard_however_many_mailboxes_there_are(stor
     calls.clear()
     assert len(list(store.due(NOW))) == 1
     assert len(calls) == 16
+
+
+def test_answers_of_several_pages_are_read_to_their_end_and_in_order(storage, monkeypatch):
+    monkeypatch.setattr(tables, "PAGE", 3)
+    store = TableMailboxStore(storage)
+    for number in range(20):
+        shard = "0" if number % 2 else "7"
+        due = NOW - timedelta(minutes=number)
+        store.save(replace(MAILBOX, id=f"{BOX[:-3]}{number:02x}{shard}", next_poll_at=due))
+    assert len(list(store.list())) == 20
+    assert [entry.mailbox_id[-3:-1] for entry in store.due(NOW)] == [f"{number:02x}" for number in reversed(range(20))]
+
+
+def test_nothing_is_under_way_any_more_when_a_write_has_failed(storage):
+    store = TableMessageStore(storage)
+    store.write(BOX, [a_message(0)])
+    with pytest.raises(StaleWrite):
+        store.write(BOX, [a_message(n) for n in range(150)])
+    ids = [a_message(n).message_id for n in range(150)]
+    found = store.find(BOX, ids, rows=False)
+    assert len(found) == 101
+    store.write(BOX, [a_message(n) for n in range(150) if ids[n] not in found])
+    assert len(store.find(BOX, ids, rows=False)) == 150
 
 
 def test_a_schedule_entry_that_was_deleted_by_hand_is_repaired(storage):
