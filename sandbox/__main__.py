@@ -40,7 +40,8 @@ def _host(options: argparse.Namespace) -> int:
 
     directory = options.app_directory.resolve()
     own_home = home() if directory == PROJECT or os.environ.get("SANDBOX_HOME") else directory / ".sandbox"
-    return run(Arguments(directory, own_home, options.port, options.certificate, options.key))
+    arguments = Arguments(directory, own_home, options.port, options.certificate, options.key, options.descriptor)
+    return run(arguments)
 
 
 def _keys(options: argparse.Namespace) -> int:
@@ -108,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--port", type=int, help="the app's port (default: 7071, or a free one)")
     host = add("host", _host, "run the local Functions host alone, as `func start` does")
     host.add_argument("--port", type=int, default=7071)
+    host.add_argument("--descriptor", type=int, help=argparse.SUPPRESS)  # `up` keeps the socket itself
     host.add_argument("--certificate", type=_absolute, help="PEM file: the certificate chain; serves HTTPS")
     host.add_argument("--key", type=_absolute, help="PEM file: its private key")
     host.add_argument("--app-directory", type=Path, default=PROJECT, help="where host.json and function_app.py are")

@@ -11,9 +11,9 @@ import httpx
 
 from sandbox.azurite import ACCOUNT, ACCOUNT_KEY
 from sandbox.state import SandboxError, State, home
+from sandbox.storage import CONTAINER
 
 _TIMEOUT = 120
-_CONTAINER = "message-bodies"
 _LISTS = {"toRecipients", "ccRecipients", "replyTo", "headers"}
 
 
@@ -79,7 +79,7 @@ def message_rows(state: State, mailbox_id: str) -> Iterator[dict[str, Any]]:
     from mailsync.adapters.message_rows import join
 
     secret = connection_string(state)
-    bodies = ContainerClient.from_connection_string(secret, _CONTAINER, connection_verify=state.ca_file)
+    bodies = ContainerClient.from_connection_string(secret, CONTAINER, connection_verify=state.ca_file)
     table = TableClient.from_connection_string(secret, "messages", connection_verify=state.ca_file)
     query = f"PartitionKey eq '{mailbox_id}' and RowKey ge 'm' and RowKey lt 'n'"
     with bodies, table:

@@ -38,8 +38,10 @@ class Child:
                 self.process.wait(STOP_TIMEOUT)
 
 
-def spawn(name: str, module: Sequence[str], environment: Mapping[str, str], log: Path) -> Child:
-    """Starts `python -m …` with its output in a log file.
+def spawn(
+    name: str, module: Sequence[str], environment: Mapping[str, str], log: Path, descriptors: Sequence[int] = ()
+) -> Child:
+    """Starts `python -m …` with its output in a log file; it inherits `descriptors`.
 
     It gets a session of its own: an interrupt at the terminal reaches the parent alone, which ends its
     children in order.
@@ -54,6 +56,7 @@ def spawn(name: str, module: Sequence[str], environment: Mapping[str, str], log:
             stderr=output,
             cwd=Path(__file__).resolve().parent.parent,
             start_new_session=True,
+            pass_fds=descriptors,
         )
     return Child(name, process, log)
 

@@ -86,7 +86,7 @@ It keeps running; Ctrl-C ends it. What to try next:
 
   {sandbox.state.app}/connect
       The page that owners meet. Sign in as {ADDRESS} or any address of contoso.com.
-      The browser warns once: the certificate is the sandbox's own, made for this run.
+      The browser warns, there and at the sign-in: the certificate is the sandbox's own.
   {name} -m sandbox deliver {ADDRESS} FILE…      mail of yours (.eml, mbox, folders)
   {name} -m sandbox messages {ADDRESS}           what Table Storage holds; --json for all of it
   {name} -m sandbox fault list                           throttling, outages, lost grants

@@ -4,21 +4,20 @@ import json
 import os
 import signal
 import socket
+import ssl
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
+
+import httpx
 
 from sandbox import constants
 from sandbox.azurite import Azurite, AzuriteError
 from sandbox.certificates import Certificates, write_certificates
 from sandbox.processes import Child, spawn, wait_for
 from sandbox.state import SandboxError, State, home, load_state, state_path
-
-TABLES = ("messages", "mailboxes", "accounts", "signins")
-QUEUES = ("mailbox-sync", "mailbox-sync-poison")
-CONTAINER = "message-bodies"
-"""What `infra/` creates in Azure."""
+from sandbox.storage import create_storage
 
 PREFERRED_PORT = 7071
 _START_TIMEOUT = 60
@@ -28,12 +27,12 @@ class Sandbox:
     """Everything, running: `with Sandbox() as sandbox:` ends it all at the end.
 
     `port` is the app's; None takes 7071, or a free one where that is taken. With `restart_host` a host that
-    dies is started again, as Azure would; else its death ends the sandbox.
+    dies is started again, as Azure would, and requests made meanwhile wait; else its death ends the sandbox.
     """
 
     def __init__(self, port: int | None = None, *, restart_host: bool = False) -> None:
         self._restart_host = restart_host
-        self._port = port or (PREFERRED_PORT if _is_free(PREFERRED_PORT) else _free_port())
+        self._wanted_port = port
         self._home = home()
         self._children: dict[str, Child] = {}
         self._azurite: Azurite | None = None
@@ -42,8 +41,8 @@ class Sandbox:
 
     def __enter__(self) -> Self:
         _refuse_second()
-        if not _is_free(self._port):
-            raise SandboxError(f"port {self._port} is in use; choose another with --port")
+        self._listener = _listen(self._wanted_port)
+        self._app = f"https://localhost:{self._listener.getsockname()[1]}"
         self._home.mkdir(parents=True, exist_ok=True)
         (self._home / "timers.json").unlink(missing_ok=True)
         for log in (self._home / "logs").glob("*.log"):
@@ -62,6 +61,7 @@ class Sandbox:
             child.stop()
         if self._azurite:
             self._azurite.stop()
+        self._listener.close()
 
     def watch(self) -> None:
         """Returns never. Raises SandboxError when a process dies."""
@@ -89,9 +89,9 @@ class Sandbox:
             raise SandboxError(str(error)) from error
         create_storage(self._azurite.connection_string, self._certificates.ca)
         services = self._start_microsoft365()
-        environment = _settings(self._port, services, self._azurite, self._certificates)
+        environment = _settings(self._app, services, self._azurite, self._certificates)
         self.state = State(
-            app=f"https://localhost:{self._port}",
+            app=self._app,
             entra=services["entra"],
             graph=services["graph"],
             key_vault=services["keyVault"],
@@ -111,7 +111,7 @@ class Sandbox:
         ready.unlink(missing_ok=True)
         files = self._certificates
         command = ["sandbox.microsoft365", "--certificate", str(files.server), "--key", str(files.key)]
-        command += ["--ready-file", str(ready), "--redirect-uri", f"https://localhost:{self._port}/auth/callback"]
+        command += ["--ready-file", str(ready), "--redirect-uri", f"{self._app}/auth/callback"]
         child = spawn("microsoft365", command, {}, self._home / "logs/microsoft365.log")
         self._children["microsoft365"] = child
         wait_for(child, ready.exists, _START_TIMEOUT)
@@ -120,11 +120,12 @@ class Sandbox:
 
     def _start_host(self, environment: dict[str, str]) -> None:
         files = self._certificates
-        command = ["sandbox", "host", "--port", str(self._port)]
+        descriptor = self._listener.fileno()
+        command = ["sandbox", "host", "--descriptor", str(descriptor)]
         command += ["--certificate", str(files.server), "--key", str(files.key)]
-        child = spawn("host", command, environment, self._home / "logs/host.log")
+        child = spawn("host", command, environment, self._home / "logs/host.log", [descriptor])
         self._children["host"] = child
-        wait_for(child, lambda: not _is_free(self._port), _START_TIMEOUT)
+        wait_for(child, lambda: _answers(self._app, str(files.ca)), _START_TIMEOUT)
 
     def _publish(self) -> None:
         pids = {name: child.process.pid for name, child in self._children.items()}
@@ -175,32 +176,10 @@ def describe(state: State) -> str:
     return "\n".join(f"  {name:<10}{value}" for name, value in rows.items())
 
 
-def create_storage(connection_string: str, ca: Path) -> None:
-    """Creates the tables, queues and the container that the app expects; those that exist stay."""
-    from azure.core.exceptions import ResourceExistsError
-    from azure.data.tables import TableServiceClient
-    from azure.storage.blob import BlobServiceClient
-    from azure.storage.queue import QueueServiceClient
-
-    with TableServiceClient.from_connection_string(connection_string, connection_verify=str(ca)) as tables:
-        for name in TABLES:
-            tables.create_table_if_not_exists(name)
-    with QueueServiceClient.from_connection_string(connection_string, connection_verify=str(ca)) as queues:
-        for name in QUEUES:
-            try:
-                queues.create_queue(name)
-            except ResourceExistsError:
-                continue
-    with BlobServiceClient.from_connection_string(connection_string, connection_verify=str(ca)) as blobs:
-        container = blobs.get_container_client(CONTAINER)
-        if not container.exists():
-            container.create_container()
-
-
-def _settings(port: int, services: dict[str, str], azurite: Azurite, certificates: Certificates) -> dict[str, str]:
+def _settings(app: str, services: dict[str, str], azurite: Azurite, certificates: Certificates) -> dict[str, str]:
     """The app's settings, as `infra/` sets them in Azure, with the sandbox's addresses. None is a secret."""
     return {
-        "PUBLIC_BASE_URL": f"https://localhost:{port}",
+        "PUBLIC_BASE_URL": app,
         "ENTRA_CLIENT_ID": constants.APP_CLIENT_ID,
         "ENTRA_AUTHORITY_HOST": services["entra"],
         "AZURE_CLIENT_ID": constants.MANAGED_IDENTITY_CLIENT_ID,
@@ -224,15 +203,32 @@ def _refuse_second() -> None:
         state = load_state()
     except SandboxError:
         return
-    raise SandboxError(f"a sandbox is running already, at {state.app}; set SANDBOX_HOME to run another beside it")
+    processes = ", ".join(map(str, state.pids.values()))
+    raise SandboxError(
+        f"a sandbox is running already, at {state.app} (processes {processes});"
+        " end it, or set SANDBOX_HOME to run another beside it"
+    )
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
+def _listen(port: int | None) -> socket.socket:
+    """Takes the app's port at once and for as long as the sandbox runs, so that nobody else gets it between."""
+    for candidate in (port,) if port else (PREFERRED_PORT, 0):
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", candidate))
+            listener.listen(1024)
+        except OSError:
+            listener.close()
+        else:
+            return listener
+    raise SandboxError(f"port {port} is in use; choose another with --port")
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _answers(url: str, ca_file: str) -> bool:
+    """Whether anything, an error page included, comes from an HTTPS address."""
+    try:
+        httpx.get(url, verify=ssl.create_default_context(cafile=ca_file), timeout=1, trust_env=False)
+    except httpx.TransportError:
+        return False
+    return True

@@ -32,13 +32,17 @@ _VISIBILITY = "SANDBOX_QUEUE_VISIBILITY_SECONDS"
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """How to run the host. `home` keeps its keys and timer state; TLS where `certificate` is given."""
+    """How to run the host. `home` keeps its keys and timer state; TLS where `certificate` is given.
+
+    `descriptor`: an inherited socket that listens already, in place of `port`.
+    """
 
     directory: Path
     home: Path
     port: int
     certificate: Path | None = None
     key: Path | None = None
+    descriptor: int | None = None
 
 
 def run(arguments: Arguments) -> int:
@@ -85,7 +89,7 @@ class _Host:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
         server = self._server(runtime, options)
-        listener = _listen(self._arguments.port)
+        listener = _listener(self._arguments)
         tasks = [asyncio.create_task(part) for part in (server.serve([listener]), *self._parts)]
         events = [asyncio.create_task(event.wait()) for event in (stop, runtime.timed_out)]
         self._announce(runtime, listener.getsockname()[1])
@@ -148,14 +152,17 @@ class _Host:
             _log.info("function %s: %s %s", function.name, function.kind, " ".join(map(str, details.values())))
 
 
-def _listen(port: int) -> socket.socket:
+def _listener(arguments: Arguments) -> socket.socket:
+    if arguments.descriptor is not None:
+        # A copy, because the server closes what it is given, and a worker that is replaced needs the original.
+        return socket.socket(fileno=os.dup(arguments.descriptor))
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind(("127.0.0.1", port))
+        listener.bind(("127.0.0.1", arguments.port))
         listener.listen(1024)
     except OSError as error:
-        raise HostError(f"port {port} is in use; choose another with --port") from error
+        raise HostError(f"port {arguments.port} is in use; choose another with --port") from error
     return listener
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -176,3 +177,11 @@ def test_a_host_that_dies_is_started_again_where_that_is_wanted(tmp_path):
 def test_the_main_job(tmp_path):
     output = Commands(tmp_path)("run", "--once")
     assert "All 14 messages are in table `messages`, each once." in output
+
+
+def test_a_port_that_is_taken_is_said(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        output = Commands(tmp_path)("up", "--port", taken.getsockname()[1], code=1)
+    assert "choose another with --port" in output
