@@ -102,12 +102,12 @@ class App:
 
         return TokenKeeper(self.directory, self.vault, utc_now)
 
-    def mail(self, get_token: "GetToken") -> "MailService":
-        """Graph as the user whose token `get_token` gives."""
+    def mail(self, get_token: "GetToken", fresh_token: "GetToken | None" = None) -> "MailService":
+        """Graph as the user whose tokens these are."""
         from mailsync.adapters.graph import GraphClient
         from mailsync.adapters.http import session
 
-        return GraphClient(self.settings.graph_endpoint, session(), get_token)
+        return GraphClient(self.settings.graph_endpoint, session(), get_token, fresh_token=fresh_token)
 
     @cached_property
     def connector(self) -> "Connector":

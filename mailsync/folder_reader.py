@@ -15,12 +15,15 @@ from mailsync.errors import FilterRefused, RetryLater, SyncStateLost
 from mailsync.models import DeltaPage, Folder, History, HistoryPage, Message, StoredMessage
 from mailsync.ports import Clock, MailService
 from mailsync.read_ahead import read_ahead
-from mailsync.row_writer import RowWriter, Written, has_row
+from mailsync.row_writer import RowWriter, Written
 from mailsync.telemetry import Event, emit
 
 FILTERED_CAP = 5_000
 """A filtered delta enumeration returns this many messages at the most
 (https://learn.microsoft.com/graph/delta-query-messages)."""
+
+_CLOSE_TO = 0.9
+"""This much of the cap is taken for all of it: mail goes on arriving while it is enumerated."""
 
 _OVERLAP = timedelta(days=1)
 
@@ -74,7 +77,7 @@ class FolderReader:
         try:
             return self._round()
         except SyncStateLost:
-            self._reset(backfill, last_success)
+            self._lose_cursor(backfill, last_success)
         try:
             return self._round()
         except SyncStateLost as error:
@@ -95,8 +98,8 @@ class FolderReader:
     # The delta
 
     def _round(self) -> bool:
-        if self.folder.folder_id is None:
-            self._become(folder_id=self._mail.folder_id(self.folder.name))
+        if self.folder.cursor is None:
+            self._begin()
         last = False
         for page, stored in read_ahead(self._fetch_first, self._next_delta):
             self._write(page.messages, stored, sighting=False, **self._after(page))
@@ -105,6 +108,19 @@ class FolderReader:
                 self._progress.save()
         return last
 
+    def _begin(self) -> None:
+        """Begins an enumeration, and makes the history due where Graph's cap may leave mail out.
+
+        The generation is saved before any row carries it, so that rows of an enumeration that broke off are
+        told from this one's. Mail is counted beforehand, since what goes meanwhile would hide the cap.
+        """
+        folder_id = self.folder.folder_id or self._mail.folder_id(self.folder.name)
+        total = self._mail.count(self.folder.name, self.folder.since)
+        history = History(total=total) if total >= FILTERED_CAP * _CLOSE_TO else None
+        generation = self.folder.generation + 1
+        self._become(folder_id=folder_id, generation=generation, enumerating=True, enumerated=0, history=history)
+        self._progress.save()
+
     def _fetch_first(self) -> tuple[DeltaPage, dict[str, StoredMessage]]:
         folder = self.folder
         if folder.cursor:
@@ -112,7 +128,7 @@ class FolderReader:
         try:
             return self._prepared(self._mail.start_delta(folder.name, folder.since if folder.filtered else None))
         except FilterRefused:
-            self._become(filtered=False)
+            self._become(filtered=False, history=None)
             return self._prepared(self._mail.start_delta(folder.name, None))
 
     def _next_delta(
@@ -124,12 +140,11 @@ class FolderReader:
         return lambda: self._prepared(self._mail.follow_delta(page.link))
 
     def _prepared(self, page: DeltaPage) -> tuple[DeltaPage, dict[str, StoredMessage]]:
-        """Completes what delta leaves out: headers, and all the rest of a message not stored yet."""
+        """Fetches whole what delta says too little of."""
         folder = self.folder
         first_sight = folder.enumerating and folder.generation == 1
         stored = {} if first_sight else self._rows.find(page.messages)
-        unknown = [m for m in page.messages if not (m.removed or has_row(stored, m.id) or _outside(m, folder))]
-        wanted = dict.fromkeys(m.id for m in unknown if "headers" not in m.columns or m.received is None)
+        wanted = dict.fromkeys(m.id for m in page.messages if _wants_whole(m, stored.get(m.id), folder))
         if not wanted:
             return page, stored
         whole = self._mail.messages(list(wanted))
@@ -138,30 +153,18 @@ class FolderReader:
     def _after(self, page: DeltaPage) -> dict[str, object]:
         """How the folder's state changes with this page."""
         folder = self.folder
-        enumerated = folder.enumerated + len(page.messages) if folder.enumerating else folder.enumerated
-        capped = folder.enumerating and page.last and folder.filtered and enumerated >= FILTERED_CAP
         return {
             "cursor": page.link,
             "enumerating": folder.enumerating and not page.last,
-            "enumerated": enumerated,
-            "history": History() if capped else folder.history,
+            "enumerated": folder.enumerated + (len(page.messages) if folder.enumerating else 0),
         }
 
-    def _reset(self, backfill: timedelta, last_success: datetime | None) -> None:
-        emit(Event.SYNC_RESET, mailbox=self._mailbox_id, generation=self.folder.generation + 1)
+    def _lose_cursor(self, backfill: timedelta, last_success: datetime | None) -> None:
+        emit(Event.SYNC_RESET, mailbox=self._mailbox_id, generation=self.folder.generation)
         since = self._clock() - backfill
         if last_success is not None:
             since = min(since, last_success - _OVERLAP)
-        self._become(
-            since=max(self.folder.since, since),
-            generation=self.folder.generation + 1,
-            cursor=None,
-            enumerating=True,
-            enumerated=0,
-            filtered=True,
-            history=None,
-        )
-        self._progress.save()
+        self._become(since=max(self.folder.since, whole_seconds(since)), cursor=None, filtered=True)
 
     # The history
 
@@ -195,8 +198,19 @@ class FolderReader:
         self._progress.keep(self.folder, Written())
 
 
-def _outside(message: Message, folder: Folder) -> bool:
-    return message.received is not None and message.received < folder.since
+def whole_seconds(moment: datetime) -> datetime:
+    """Graph shows times in whole seconds, so the start of a window is compared in them."""
+    return moment.replace(microsecond=0)
+
+
+def _wants_whole(message: Message, stored: StoredMessage | None, folder: Folder) -> bool:
+    """Whether delta's word is not enough: headers or more are missing, or it is stored in another folder."""
+    if message.removed:
+        return False
+    if stored is not None and stored.row_key is not None:
+        return stored.folder_id != folder.folder_id
+    received = message.received
+    return received is None or (received >= folder.since and "headers" not in message.columns)
 
 
 def _completed(message: Message, whole: Mapping[str, Message]) -> Message:
@@ -209,13 +223,16 @@ def _completed(message: Message, whole: Mapping[str, Message]) -> Message:
 def _walked(history: History, page: HistoryPage) -> History:
     """The walk after a page. The bound is the last message's time, read again with the next page.
 
-    Only a page full of one instant has to be skipped over, since the bound can't move then.
+    A page full of one instant can't move the bound, so it is skipped over but for its last message: where the
+    next page does not begin with that, something before it has gone, and the instant is read from its start.
     """
     read = history.read + len(page.messages)
-    total = page.total if history.total is None else history.total
+    if history.anchor and (not page.messages or page.messages[0].id != history.anchor):
+        return History(before=history.before, total=history.total, read=history.read)
     times = [message.received for message in page.messages if message.received is not None]
     if not page.more or not times:
-        return History(history.before, history.skip, total, read, done=True)
-    last = min(times)
-    stuck = last == history.before
-    return History(last, history.skip + len(page.messages) if stuck else 0, total, read)
+        return History(before=history.before, total=history.total, read=read, done=True)
+    if min(times) != history.before:
+        return History(before=min(times), total=history.total, read=read)
+    skip = history.skip + len(page.messages) - 1
+    return History(history.before, skip, page.messages[-1].id, history.total, read)

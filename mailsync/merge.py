@@ -22,7 +22,7 @@ def merge(
         return _removed(stored, message.id, folder, now)
     if stored is None or stored.row_key is None:
         return _new(stored, message, folder, now, row_key, sighting=sighting)
-    if sighting and settled(stored, folder):
+    if (sighting and settled(stored, folder)) or _is_elsewhere(stored, message, folder):
         return None
     return _updated(stored, message, folder, now)
 
@@ -63,10 +63,21 @@ def _new(
 
 
 def settled(stored: StoredMessage, folder: Folder) -> bool:
-    """Whether delta knows better than a sighting: it spoke in this generation, or another folder holds it."""
-    if stored.folder_id != folder.folder_id:
-        return not stored.removed_generation
-    return max(stored.generation, stored.removed_generation) >= folder.generation
+    """Whether delta has spoken of it for this folder in this generation, so that a sighting adds nothing.
+
+    What another folder's delta said is older: each run reads the deltas before it reads any history.
+    """
+    return (
+        stored.folder_id == folder.folder_id and max(stored.generation, stored.removed_generation) >= folder.generation
+    )
+
+
+def _is_elsewhere(stored: StoredMessage, message: Message, folder: Folder) -> bool:
+    """Whether a word of this folder is late: the message is stored in another one, and itself says not here."""
+    return (
+        stored.folder_id != folder.folder_id
+        and message.columns.get("parentFolderId", folder.folder_id) != folder.folder_id
+    )
 
 
 def _updated(stored: StoredMessage, message: Message, folder: Folder, now: datetime) -> StoredMessage | None:

@@ -48,12 +48,14 @@ class History(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where the walk through older mail stands: newest first, by received time.
 
     `before`: messages received at or before this are still to be read (None: not begun).
-    `skip`: how many at exactly `before` have been read, where one page was not enough for them.
-    `total`: messages in the window as Graph counted them at the start; `read`: how many have been read.
+    `skip`, `anchor`: where one page was not enough for those at exactly `before`: the place and the id of the
+    last one read.
+    `total`: messages in the window as Graph counted them beforehand; `read`: how many have been read.
     """
 
     before: datetime | None = None
     skip: int = 0
+    anchor: str = ""
     total: int | None = None
     read: int = 0
     done: bool = False
@@ -63,9 +65,9 @@ class Folder(msgspec.Struct, frozen=True, omit_defaults=True):
     """The state of one followed folder.
 
     `name`: as in MAIL_FOLDERS, a well-known name or an id. `folder_id`: Graph's own id of it.
-    `since`: the start of the window. `generation`: counts enumerations; a lost delta link begins another.
+    `since`: the start of the window. `generation`: counts enumerations; each that begins is another.
     `cursor`: the next or delta link to follow, verbatim; None: start an enumeration.
-    `enumerating`: the first round of this generation is not complete. `enumerated`: messages it returned.
+    `enumerating`: its first round is not complete. `enumerated`: messages it has returned.
     `filtered`: the delta query carries the window as its filter, and so is capped by Graph.
     `history`: the walk beside the delta; None: none is needed.
     """
@@ -73,7 +75,7 @@ class Folder(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str
     since: datetime
     folder_id: str | None = None
-    generation: int = 1
+    generation: int = 0
     cursor: str | None = None
     enumerating: bool = True
     enumerated: int = 0
@@ -181,11 +183,10 @@ class DeltaPage:
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """One page by received time, newest first. `total` as Graph counted; `more`: another page follows."""
+    """One page by received time, newest first. `more`: another page follows."""
 
     messages: tuple[Message, ...]
     more: bool
-    total: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,10 @@ class MailService(Protocol):
         """Graph's id of a folder given by well-known name or id."""
         ...
 
+    def count(self, folder: str, since: datetime) -> int:
+        """How many messages of the folder were received since."""
+        ...
+
     def start_delta(self, folder: str, since: datetime | None) -> DeltaPage:
         """The first page of an enumeration, newest first; `since` None for no filter. Raises FilterRefused."""
         ...
@@ -81,7 +85,12 @@ class MailService(Protocol):
         ...
 
 
-MailServiceFactory = Callable[[GetToken], MailService]
+class MailServiceFactory(Protocol):
+    """Makes Graph as one user. `fresh_token` gives a new token where Graph refuses the one it was given."""
+
+    def __call__(self, get_token: GetToken, fresh_token: GetToken | None = None) -> MailService:
+        """Graph as the user whose tokens these are."""
+        ...
 
 
 class TokenVault(Protocol):

@@ -88,8 +88,7 @@ class RowWriter:
         return list(entries.values())
 
 
-def has_row(stored: Mapping[str, StoredMessage], message_id: str) -> bool:
-    """Whether the message itself is stored, not only that it was removed."""
+def _has_row(stored: Mapping[str, StoredMessage], message_id: str) -> bool:
     entry = stored.get(message_id)
     return entry is not None and entry.row_key is not None
 
@@ -97,7 +96,7 @@ def has_row(stored: Mapping[str, StoredMessage], message_id: str) -> bool:
 def _counted(stored: Mapping[str, StoredMessage], entries: Iterable[StoredMessage]) -> Written:
     written = Written()
     for entry in entries:
-        known = has_row(stored, entry.message_id)
+        known = _has_row(stored, entry.message_id)
         was_removed = known and stored[entry.message_id].removed_generation > 0
         is_removed = entry.row_key is not None and entry.removed_generation > 0
         written += Written(int(entry.row_key is not None and not known), int(is_removed) - int(was_removed))

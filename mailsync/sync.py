@@ -13,7 +13,7 @@ from functools import partial
 
 from mailsync import outcome
 from mailsync.errors import MailsyncError, Misconfigured, ReconnectRequired, RetryLater, StaleWrite
-from mailsync.folder_reader import FolderReader
+from mailsync.folder_reader import FolderReader, whole_seconds
 from mailsync.merge import RowKey
 from mailsync.models import Hint, Lease, Mailbox, MailboxState
 from mailsync.ports import Clock, HintQueue, MailboxStore, MailServiceFactory, MessageStore
@@ -135,8 +135,8 @@ class Synchronizer:
         """Reads all that the budget allows; whether that was everything."""
         mailbox = run.mailbox
         backfill = timedelta(days=self._settings.backfill_days)
-        run.follow(self._settings.folders, self._clock() - backfill)
-        mail = self._mail(partial(self._tokens.token, mailbox.id))
+        run.follow(self._settings.folders, whole_seconds(self._clock() - backfill))
+        mail = self._mail(partial(self._tokens.token, mailbox.id), partial(self._tokens.fresh, mailbox.id))
         rows = RowWriter(mailbox.id, self._messages, self._row_key, self._clock)
         readers = [
             FolderReader(mailbox.id, folder, mail=mail, rows=rows, progress=run, clock=self._clock)

@@ -114,18 +114,17 @@ class GraphClient:
     def history(self, folder: str, since: datetime, before: datetime | None, skip: int) -> HistoryPage:
         """GET …/messages: https://learn.microsoft.com/graph/api/mailfolder-list-messages.
 
-        What $orderby names must come first in $filter, or Graph answers InefficientFilter. The count is asked
-        for on the first page only, as it costs Graph a pass over the window. Exchange filters by times with
-        fractions but shows whole seconds, so `le` with a time it has shown would leave out the rest of that second.
+        What $orderby names must come first in $filter, or Graph answers InefficientFilter. Exchange filters by
+        times with fractions but shows whole seconds, so `le` with a time it has shown would leave out the rest of
+        that second.
         """
         window = f"receivedDateTime ge {_time(since)}"
         if before is not None:
             window += f" and receivedDateTime lt {_time(before.replace(microsecond=0) + timedelta(seconds=1))}"
         path = f"{_folder(folder)}/messages?$select={wire.SELECT}&$filter={_encode(window)}&{_NEWEST_FIRST}"
         path += f"&$top={self._page_size}&$skip={skip}"
-        first = before is None and skip == 0
-        page = _read("history", self._transport.get("history", f"{path}&$count=true" if first else path), wire.page)
-        return HistoryPage(wire.to_messages(page.value), page.next_link is not None, page.count if first else None)
+        page = _read("history", self._transport.get("history", path), wire.page)
+        return HistoryPage(wire.to_messages(page.value), page.next_link is not None)
 
     def messages(self, ids: Sequence[str]) -> dict[str, Message]:
         """POST /$batch of GET /me/messages/{id}: https://learn.microsoft.com/graph/api/message-get."""

@@ -76,7 +76,7 @@ class FakeMailService:
     _rounds: list[_Round | None] = field(default_factory=list)
     _served: dict[str, list[_Item]] = field(default_factory=dict)
 
-    def factory(self, get_token: GetToken) -> "FakeMailService":
+    def factory(self, get_token: GetToken, fresh_token: GetToken | None = None) -> "FakeMailService":
         """A `MailServiceFactory`: this same service, which asks for a token at every call."""
         self.get_token = get_token
         return self
@@ -96,6 +96,10 @@ class FakeMailService:
     def folder_id(self, folder: str) -> str:
         self._enter("folder_id")
         return self._home(folder)
+
+    def count(self, folder: str, since: datetime) -> int:
+        self._enter("count")
+        return sum(_within(mail, since) for mail in self.mailbox.holds(self._home(folder)))
 
     def start_delta(self, folder: str, since: datetime | None) -> DeltaPage:
         self._enter("start_delta")
@@ -130,9 +134,8 @@ class FakeMailService:
             if since <= mail.received and (before is None or mail.received <= before)
         ]
         shown = mails[skip : skip + self.history_page_size]
-        total = len(mails) if before is None and skip == 0 else None
         messages = tuple(Message(mail.id, dict(mail.columns)) for mail in shown)
-        return HistoryPage(messages, skip + len(shown) < len(mails), total)
+        return HistoryPage(messages, skip + len(shown) < len(mails))
 
     def messages(self, ids: Sequence[str]) -> dict[str, Message]:
         self._enter("messages")
