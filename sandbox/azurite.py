@@ -29,6 +29,7 @@ class AzuriteError(RuntimeError):
 class Azurite:
     """A running Azurite; `with Azurite(certificates) as azurite:` stops it at the end.
 
+    It also ends when the process that started it does, however that ended.
     `location` None keeps everything in memory. A port of 0 is a free one. OAuth tokens are accepted besides
     the account's key; Azurite checks their audience, issuer and times but no signature.
     `tables`, `queues`, `blobs` are the service addresses, such as https://127.0.0.1:10002/devstoreaccount1.
@@ -50,7 +51,7 @@ class Azurite:
         ports = {"blob": blob_port, "queue": queue_port, "table": table_port}
         self.process = subprocess.Popen(
             _command(certificates, location, ports),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -82,8 +83,9 @@ class Azurite:
                 self.process.kill()
                 self.process.wait(STOP_TIMEOUT)
         self._reader.join(STOP_TIMEOUT)
-        if self.process.stdout:
-            self.process.stdout.close()
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream:
+                stream.close()
 
     def __enter__(self) -> Self:
         return self
@@ -113,7 +115,8 @@ class Azurite:
 def _command(certificates: Certificates, location: Path | None, ports: dict[str, int]) -> list[str]:
     node = find_node()
     script = install_packages(node) / "azurite/dist/src/azurite.js"
-    command = [str(node.executable), str(script), "--silent", "--skipApiVersionCheck", "--disableTelemetry"]
+    command = [str(node.executable), "--require", str(Path(__file__).with_name("end_with_parent.cjs")), str(script)]
+    command += ["--silent", "--skipApiVersionCheck", "--disableTelemetry"]
     command += ["--oauth", "basic", "--cert", str(certificates.server), "--key", str(certificates.key)]
     for kind, port in ports.items():
         # Idle connections outlive the SDK's own pauses, as they do in Azure.

@@ -1,6 +1,11 @@
+import contextlib
+import os
+import select
 import socket
 import ssl
 import stat
+import subprocess
+import sys
 
 import httpx
 import pytest
@@ -49,3 +54,22 @@ def test_a_missing_certificate_is_said(tmp_path):
     nowhere = Certificates(tmp_path / "ca.pem", tmp_path / "server.pem", tmp_path / "server.key")
     with pytest.raises(AzuriteError, match=r"server\.pem"):
         Azurite(nowhere)
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux to wait for a process that is not a child")
+def test_it_does_not_outlive_whoever_started_it(certificates):
+    script = (
+        "import os, pathlib, signal, sys; from sandbox.azurite import Azurite; "
+        "from sandbox.certificates import Certificates; "
+        "azurite = Azurite(Certificates(*map(pathlib.Path, sys.argv[1:]))); print(azurite.pid, flush=True); "
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    files = [certificates.ca, certificates.server, certificates.key]
+    killed = subprocess.run(
+        [sys.executable, "-c", script, *files], stdout=subprocess.PIPE, text=True, check=False, timeout=60
+    )
+    with contextlib.suppress(ProcessLookupError):
+        process = os.pidfd_open(int(killed.stdout))
+        ended, _, _ = select.select([process], [], [], 30)
+        os.close(process)
+        assert ended
