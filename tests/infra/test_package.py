@@ -1,41 +1,18 @@
-"""The package that is published: what is in it, and that it runs on `requirements.txt` alone."""
+"""The package that is published: what is in it."""
 
-import json
-import os
 import re
-import subprocess
-import sys
-import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from infra import package
-from tests.infra import served
 from tests.infra.kept import ROOT
 
 ALLOWED = re.compile(
     r"(function_app\.py|host\.json|requirements\.txt"
     r"|(auth_callback|poll_timer|sync_worker|webhook_receiver|mailsync)/([\w-]+/)*[\w.-]+\.(py|html|css|js|svg|png|ico|txt))"
 )
-
-_IMPORT_ALL = """
-import ast, importlib, json, pathlib, sys
-sys.path.insert(0, "")
-import function_app
-app = function_app.app
-functions = {f.get_function_name(): json.loads(f.get_function_json())["bindings"] for f in app.get_functions()}
-for path in pathlib.Path().rglob("*.py"):
-    importlib.import_module(".".join(path.with_suffix("").parts).removesuffix(".__init__"))
-    for node in ast.walk(ast.parse(path.read_text())):  # heavy SDKs are imported inside functions
-        if isinstance(node, ast.Import):
-            for name in node.names:
-                importlib.import_module(name.name)
-        elif isinstance(node, ast.ImportFrom):
-            importlib.import_module(node.module)
-print(json.dumps(functions))
-"""
 
 
 def core_tools_contents(ignore: str) -> list[str]:
@@ -98,28 +75,3 @@ def test_requirements_are_pinned_and_name_no_index():
     lines = [line.split("#")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines()]
     for line in filter(None, lines):
         assert re.fullmatch(r"[a-z0-9._-]+==[0-9][\w.]*", line), line
-
-
-def test_runs_on_its_requirements_alone(built, tmp_path):
-    """Unpacked into an empty folder, with a fresh environment: everything that any line imports is there,
-    and every function is indexed.
-
-    The one test that needs the package index; it takes about half a minute.
-    """
-    app = tmp_path / "app"
-    zipfile.ZipFile(built).extractall(app)
-    venv.create(tmp_path / "environment", with_pip=True)
-    python = tmp_path / "environment" / "bin" / "python"
-    plain = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "PYTHONHOME"}}
-
-    def run(*arguments: str) -> str:
-        result = subprocess.run(
-            [python, *arguments], cwd=app, env=plain, capture_output=True, text=True, timeout=300, check=False
-        )
-        assert result.returncode == 0, result.stderr
-        return result.stdout
-
-    run("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt")
-    run("-m", "pip", "check")
-    assert json.loads(run("-W", "error", "-c", _IMPORT_ALL)) == served.functions()
-    assert sys.version_info[:2] == (3, 13)
