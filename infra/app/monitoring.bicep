@@ -49,7 +49,6 @@ resource component 'Microsoft.Insights/components@2020-02-02' = {
   properties: {
     Application_Type: 'web'
     WorkspaceResourceId: workspace.id
-    RetentionInDays: retentionDays
     // The connection string then only names the place; writing there takes the role Monitoring Metrics Publisher.
     DisableLocalAuth: true
   }
