@@ -1,7 +1,8 @@
 """Bytes of unknown honesty to text that any JSON reader accepts, and HTML to plain text."""
 
 import re
-from html.parser import HTMLParser
+from collections.abc import Iterator
+from html import unescape
 
 _ALIASES = {
     "gb2312": "gb18030",
@@ -83,48 +84,52 @@ def crlf(text: str) -> str:
     return _NEWLINE.sub("\r\n", text)
 
 
-class _TextOnly(HTMLParser):
-    """Collects what a reader would see; block elements begin a new line."""
+_TAG = re.compile(r"""<(/?)([a-zA-Z][\w:-]*+)(?:[^>"']++|"[^"]*+"|'[^']*+')*+>""")
+_LONGEST_TAG = 16_384
+_RAW_TEXT = frozenset({"script", "style", "title", "textarea", "template", "xmp", "noscript"})
+_BLOCKS = frozenset(
+    {"address", "blockquote", "br", "dd", "div", "dl", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol"}
+    | {"/div", "p", "/p", "pre", "table", "/table", "td", "th", "tr", "/tr", "ul"}
+)
 
-    _HIDDEN = frozenset({"script", "style", "head", "title", "template"})
-    _BLOCKS = frozenset(
-        {"address", "blockquote", "br", "dd", "div", "dl", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li"}
-        | {"ol", "p", "pre", "table", "td", "th", "tr", "ul"}
-    )
 
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.pieces: list[str] = []
-        self._hidden = 0
+def _visible(html: str) -> Iterator[str]:
+    """The text between tags, and a newline for each block.
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
-        if tag in self._BLOCKS:
-            self.pieces.append("\n")
-        if tag == "body":
-            self._hidden = 0  # a head that was never closed ends here
-        elif tag in self._HIDDEN:
-            self._hidden += 1
+    One pass, however broken the page: `html.parser` takes minutes for some hundred kilobytes of unclosed tags.
+    """
+    position = 0
+    while (start := html.find("<", position)) >= 0:
+        yield re.sub(r"\s+", " ", unescape(html[position:start]))
+        if not html[start + 1 : start + 2].isalpha() and html[start + 1 : start + 2] not in {"/", "!", "?"}:
+            yield "<"
+            position = start + 1
+            continue
+        tag = _TAG.match(html, start, start + _LONGEST_TAG)
+        name = (tag[1] + tag[2]).lower() if tag else ""
+        if name in _BLOCKS:
+            yield "\n"
+        position = _end(html, start, tag, name)
+        if position < 0:
+            return
+    yield re.sub(r"\s+", " ", unescape(html[position:]))
 
-    def handle_endtag(self, tag: str) -> None:
-        if tag in self._HIDDEN and self._hidden:
-            self._hidden -= 1
-        if tag in {"p", "div", "tr", "table"}:
-            self.pieces.append("\n")
 
-    def handle_data(self, data: str) -> None:
-        if not self._hidden:
-            self.pieces.append(re.sub(r"\s+", " ", data))
+def _end(html: str, start: int, tag: re.Match[str] | None, name: str) -> int:
+    """Where a tag, comment or hidden element ends; -1 where it never does and hides the rest."""
+    if html.startswith("<!--", start):
+        return after if (after := html.find("-->", start) + 3) > 2 else -1
+    if name in _RAW_TEXT:
+        close = re.compile(f"</{name}\\b", re.IGNORECASE).search(html, start)
+        return close.start() if close else -1
+    if tag:
+        return tag.end()
+    return after if (after := html.find(">", start) + 1) else -1
 
 
 def html_to_text(html: str) -> str:
     """The visible text of an HTML body, for the preview and for `outlook.body-content-type="text"`."""
-    parser = _TextOnly()
-    try:
-        parser.feed(html)
-        parser.close()
-    except AssertionError:  # html.parser gives up on malformed marked sections (`<![x`)
-        parser.pieces.append(re.sub(r"<[^>]*>", " ", html))
-    lines = [line.strip() for line in "".join(parser.pieces).split("\n")]
+    lines = [line.strip() for line in "".join(_visible(html)).split("\n")]
     text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
     return clean(text.replace("\n", "\r\n"))
 

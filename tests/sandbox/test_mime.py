@@ -233,6 +233,22 @@ def test_preview_is_255_characters_of_visible_text():
     assert read["bodyPreview"].startswith("word word")
 
 
+def test_visible_text():
+    html = (
+        "<head><title>t</title><style>a{}</style></head>a < b &amp; c<p title='x > y'>p</p><!-- no --><script>z</script>"
+        "end<![if !mso]>k<![endif]><br/>l <a href=x>link</a><!-- never closed"
+    )
+    assert (
+        properties("From: a@b.c", "Content-Type: text/html", body=html)["bodyPreview"]
+        == "a < b & c\r\np\r\nendk\r\nl link"
+    )
+
+
+@pytest.mark.parametrize("piece", ["<div>", "<", "<!--", '<a b="', "<style>", "<a b="])
+def test_a_large_page_that_never_closes(piece):
+    assert properties("From: a@b.c", "Content-Type: text/html", body=piece * 50_000)["body"]["contentType"] == "html"
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
