@@ -3,6 +3,7 @@
 Cold start is a deadline, so an adapter and its SDK are imported by the property that builds it.
 """
 
+import logging
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -44,6 +45,7 @@ class App:
     """The program's parts, built once each."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
+        logging.getLogger("azure").setLevel(logging.WARNING)  # at INFO the SDKs log every request
         self.settings = Settings.load(environ)
 
     @cached_property

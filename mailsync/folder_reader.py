@@ -49,7 +49,10 @@ class Progress(Protocol):
 
 
 class FolderReader:
-    """Reads one folder of one mailbox; `folder` is where it stands."""
+    """Reads one folder of one mailbox; `folder` is where it stands.
+
+    `alone`: no other folder is followed, so that what is enumerated for the first time can't be stored yet.
+    """
 
     def __init__(
         self,
@@ -60,6 +63,7 @@ class FolderReader:
         rows: RowWriter,
         progress: Progress,
         clock: Clock,
+        alone: bool,
     ) -> None:
         self.folder = folder
         self._mailbox_id = mailbox_id
@@ -67,6 +71,7 @@ class FolderReader:
         self._rows = rows
         self._progress = progress
         self._clock = clock
+        self._alone = alone
 
     def forward(self, backfill: timedelta, last_success: datetime | None) -> bool:
         """Follows the delta up to its delta link; False where the budget ended before.
@@ -142,7 +147,7 @@ class FolderReader:
     def _prepared(self, page: DeltaPage) -> tuple[DeltaPage, dict[str, StoredMessage]]:
         """Fetches whole what delta says too little of."""
         folder = self.folder
-        first_sight = folder.enumerating and folder.generation == 1
+        first_sight = self._alone and folder.enumerating and folder.generation == 1
         stored = {} if first_sight else self._rows.find(page.messages)
         wanted = dict.fromkeys(m.id for m in page.messages if _wants_whole(m, stored.get(m.id), folder))
         if not wanted:

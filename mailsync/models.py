@@ -44,6 +44,14 @@ class MailboxState(StrEnum):
     DISCONNECTED = "disconnected"
 
 
+class PushState(StrEnum):
+    """Whether Graph tells of new mail. `off`: not subscribed yet; `degraded`: polling stands in for it."""
+
+    OFF = "off"
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+
+
 class History(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where the walk through older mail stands: newest first, by received time.
 
@@ -61,6 +69,19 @@ class History(msgspec.Struct, frozen=True, omit_defaults=True):
     done: bool = False
 
 
+class Subscription(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A Graph change-notification subscription to one folder, as Graph granted it.
+
+    `nonce` and `key_id` are in its clientState (see `client_state`). `renewed_at`: when Graph last confirmed it.
+    """
+
+    id: str
+    nonce: str
+    key_id: str
+    expires_at: datetime
+    renewed_at: datetime
+
+
 class Folder(msgspec.Struct, frozen=True, omit_defaults=True):
     """The state of one followed folder.
 
@@ -69,7 +90,7 @@ class Folder(msgspec.Struct, frozen=True, omit_defaults=True):
     `cursor`: the next or delta link to follow, verbatim; None: start an enumeration.
     `enumerating`: its first round is not complete. `enumerated`: messages it has returned.
     `filtered`: the delta query carries the window as its filter, and so is capped by Graph.
-    `history`: the walk beside the delta; None: none is needed.
+    `history`: the walk beside the delta; None: none is needed. `subscription`: Graph's push for this folder.
     """
 
     name: str
@@ -81,6 +102,7 @@ class Folder(msgspec.Struct, frozen=True, omit_defaults=True):
     enumerated: int = 0
     filtered: bool = True
     history: History | None = None
+    subscription: Subscription | None = None
 
     @property
     def complete(self) -> bool:
@@ -105,6 +127,7 @@ class Mailbox:
     `granted_at`: the latest. `last_sync_started_at`: when the last run began that read everything new.
     `not_before`: no Graph call until then.
     `messages` and `removed` count rows written and rows marked removed.
+    `push_reason`: why push is degraded; `push_retry_at`: when it is tried again, `push_failures` in a row so far.
     `version` and `due_key` belong to the store: what the record was when it was read.
     """
 
@@ -127,6 +150,11 @@ class Mailbox:
     failures: int = 0
     messages: int = 0
     removed: int = 0
+    push: PushState = PushState.OFF
+    push_reason: str = ""
+    push_retry_at: datetime | None = None
+    push_failures: int = 0
+    last_notification_at: datetime | None = None
     lease: Lease | None = None
     version: str | None = None
     due_key: str | None = None
@@ -145,11 +173,19 @@ class Hint(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """A message on the queue: this mailbox may have news, seen at `at`. Holds ids and times, never content.
 
     `continues`: a run that stopped at its budget goes on, whatever has been completed since.
+    `pushed`: Graph itself told of it. `created`: ids of new messages that it named, which delta may not show
+    yet; `looks`: how often the worker has looked for them in vain.
+    `renew`, `removed`: subscriptions that Graph wants reauthorized, or has removed.
     """
 
     mailbox_id: str
     at: datetime
     continues: bool = False
+    pushed: bool = False
+    created: tuple[str, ...] = ()
+    looks: int = 0
+    renew: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ NAMES = (
     "BACKFILL_DAYS",
     "POLL_INTERVAL_SECONDS",
     "POLL_INTERVAL_WITH_PUSH_SECONDS",
+    "SUBSCRIPTION_MINUTES",
 )
 """Every name that `Settings.load` reads, besides WEBSITE_HOSTNAME, which the platform sets."""
 
@@ -69,11 +70,22 @@ class Settings:
     backfill_days: int
     poll_interval: int
     poll_interval_with_push: int
+    subscription_minutes: int = 10_070
 
     @property
     def redirect_uri(self) -> str:
         """The one redirect URI, as registered with Entra."""
         return f"{self.public_base_url}/auth/callback"
+
+    @property
+    def notification_url(self) -> str:
+        """Where Graph posts change notifications."""
+        return f"{self.public_base_url}/graph/notifications"
+
+    @property
+    def lifecycle_url(self) -> str:
+        """Where Graph posts lifecycle notifications."""
+        return f"{self.public_base_url}/graph/lifecycle"
 
     @property
     def authority(self) -> str:
@@ -109,6 +121,7 @@ class Settings:
             backfill_days=reader.number("BACKFILL_DAYS", 30, 0, 3650),
             poll_interval=reader.number("POLL_INTERVAL_SECONDS", 300, 1, 86_400),
             poll_interval_with_push=reader.number("POLL_INTERVAL_WITH_PUSH_SECONDS", 3600, 1, 86_400),
+            subscription_minutes=reader.number("SUBSCRIPTION_MINUTES", 10_070, 45, 10_080),
         )
         reader.finish()
         return settings

@@ -137,11 +137,16 @@ class Synchronizer:
         backfill = timedelta(days=self._settings.backfill_days)
         run.follow(self._settings.folders, whole_seconds(self._clock() - backfill))
         mail = self._mail(partial(self._tokens.token, mailbox.id), partial(self._tokens.fresh, mailbox.id))
-        rows = RowWriter(mailbox.id, self._messages, self._row_key, self._clock)
-        readers = [
-            FolderReader(mailbox.id, folder, mail=mail, rows=rows, progress=run, clock=self._clock)
-            for folder in run.mailbox.folders
-        ]
+        reader = partial(
+            FolderReader,
+            mailbox.id,
+            mail=mail,
+            rows=RowWriter(mailbox.id, self._messages, self._row_key, self._clock),
+            progress=run,
+            clock=self._clock,
+            alone=len(run.mailbox.folders) == 1,
+        )
+        readers = [reader(folder) for folder in run.mailbox.folders]
         run.everything_new_read = all(reader.forward(backfill, mailbox.last_success_at) for reader in readers)
         return run.everything_new_read and all(reader.history() for reader in readers)
 
