@@ -58,6 +58,11 @@ param pollIntervalSeconds int = 300
 @maxValue(86400)
 param pollIntervalWithPushSeconds int = 3600
 
+@description('Minutes that a Graph subscription is asked to live. Graph grants at most 10080; older ceilings are fallen back to.')
+@minValue(45)
+@maxValue(10080)
+param subscriptionMinutes int = 10070
+
 @description('Memory of an instance in megabytes.')
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
@@ -307,6 +312,7 @@ module functionApp 'app/function-app.bicep' = {
       BACKFILL_DAYS: string(backfillDays)
       POLL_INTERVAL_SECONDS: string(pollIntervalSeconds)
       POLL_INTERVAL_WITH_PUSH_SECONDS: string(pollIntervalWithPushSeconds)
+      SUBSCRIPTION_MINUTES: string(subscriptionMinutes)
     }
   }
   dependsOn: [

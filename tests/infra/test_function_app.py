@@ -63,6 +63,7 @@ class TestSettings:
             "backfill_days",
             "poll_interval",
             "poll_interval_with_push",
+            "subscription_minutes",
         ):
             assert getattr(deployed, name) == getattr(bare, name), name
 
