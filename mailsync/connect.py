@@ -218,6 +218,7 @@ def _connected(existing: Mailbox | None, identity: str, account: Account, profil
         mail=profile.mail,
         display_name=profile.display_name,
         state=MailboxState.ACTIVE,
+        granted_at=now,
         next_poll_at=now,
         last_error_at=None,
         last_error_reason="",

@@ -15,6 +15,7 @@ _PLAIN = {
     "mail": "mail",
     "displayName": "display_name",
     "connectedAt": "connected_at",
+    "grantedAt": "granted_at",
     "nextPollAt": "next_poll_at",
     "notBefore": "not_before",
     "lastSyncStartedAt": "last_sync_started_at",

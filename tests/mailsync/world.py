@@ -21,6 +21,16 @@ USER = "bbbbbbbb-0000-4000-8000-00000000000b"
 BOX = mailbox_id(TENANT, USER)
 
 
+MAILBOX = Mailbox(
+    id=BOX,
+    account_id="acme",
+    address="owner@contoso.example",
+    connected_at=START,
+    granted_at=START,
+    next_poll_at=START,
+)
+
+
 class Killed(BaseException):
     """The process ends here: no handler of the program's may run."""
 
@@ -124,6 +134,7 @@ class World:
     vault: FakeTokenVault = field(default_factory=FakeTokenVault)
     service: FakeMailService = field(default_factory=FakeMailService)
     pending: list[tuple[datetime, Hint]] = field(default_factory=list)
+    connected: bool = False
 
     def __post_init__(self) -> None:
         self.directory = FakeRefresh(self.clock)
@@ -140,20 +151,9 @@ class World:
             limits=self.limits,
         )
         self.poller = Poller(self.mailboxes, FakeSignInStore(), self.queue, self.clock)
-        self.connect()
-
-    def connect(self) -> None:
+        if not self.connected:
+            self.mailboxes.save(MAILBOX)
         self.vault.save(BOX, StoredToken(refresh_token="refresh-0", scopes=(), saved_at=self.clock()))
-        self.mailboxes.save(
-            Mailbox(
-                id=BOX,
-                account_id="acme",
-                address="owner@contoso.example",
-                connected_at=self.clock(),
-                granted_at=self.clock(),
-                next_poll_at=self.clock(),
-            )
-        )
 
     @property
     def mailbox(self) -> Mailbox:
