@@ -90,6 +90,7 @@ def test_connecting_again_replaces_the_tokens_and_keeps_the_reading():
     assert world.vault.secrets[MAILBOX].refresh_token == "another"
     assert after == replace(
         before,
+        granted_at=world.now,
         state=MailboxState.ACTIVE,
         display_name="Offers 2",
         next_poll_at=world.now,
