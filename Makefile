@@ -33,6 +33,7 @@ lint: $(READY) ## style, types, infrastructure
 	@$(PY) -m ruff format --check --quiet . || { echo 'Not formatted: run `make format`.' >&2; exit 1; }
 	@$(PY) -m ruff check --quiet .
 	@$(PY) -m mypy --no-error-summary
+	@$(PY) infra/check.py
 	@echo 'lint: clean'
 
 format: $(READY) ## formats the code
@@ -41,6 +42,9 @@ format: $(READY) ## formats the code
 
 bench: $(READY) ## measures speed as ratios; ARGS goes to the program
 	@$(PY) -m bench $(ARGS)
+
+package: $(READY) ## builds the zip that is published, in dist/; ARGS=--list prints its files
+	@$(PY) infra/package.py $(ARGS)
 
 requirements: $(READY) ## compiles requirements*.txt anew from pyproject.toml; ARGS=--upgrade takes newer versions
 	@$(COMPILE) $(ARGS) -o requirements.txt pyproject.toml

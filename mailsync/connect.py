@@ -133,7 +133,7 @@ class Connector:
         self.vault.save(identity, _stored(refresh_token, grant, self.clock()))
         reconnected = self._record(identity, account, profile)
         self._hint(identity)
-        emit(Event.MAILBOX_CONNECTED, mailbox_id=identity, account_id=account.id, reconnected=reconnected)
+        emit(Event.MAILBOX_CONNECTED, mailbox=identity, account=account.id, reconnected=reconnected)
         return Finished(identity, self._remember(_OUTCOME, identity.encode()))
 
     def _take_flow(self, answer: Mapping[str, str], cookie: str | None) -> dict[str, object]:
@@ -177,7 +177,7 @@ class Connector:
             self.queue.send(Hint(identity, self.clock()))
         except MailsyncError as error:
             # The mailbox is due already, so the next tick of the poll timer sends the hint.
-            emit(Event.SYNC_DEFERRED, mailbox_id=identity, reason=error.reason)
+            emit(Event.SYNC_DEFERRED, mailbox=identity, reason=error.reason)
 
     def _remember(self, label: str, content: bytes, of: AuthorizationRequest | None = None) -> str:
         """Stores a sealed record, under `state` or else under the cookie itself. Returns the cookie."""

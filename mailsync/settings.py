@@ -44,13 +44,17 @@ def is_loopback(url: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Where data lives, in the Functions connection convention: a connection string, or three service URIs."""
+    """Where data lives, in the Functions connection convention: a connection string, or three service URIs.
+
+    `credential`: who signs in to the URIs; `azurecli` is the operator's own login, for the command line alone.
+    """
 
     connection_string: str = field(default="", repr=False)
     table_uri: str = ""
     queue_uri: str = ""
     blob_uri: str = ""
     client_id: str = ""
+    credential: str = "managedidentity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +167,15 @@ class _Reader:
         if connection_string := self.text(name, ""):
             return Storage(connection_string=connection_string)
         table, queue, blob = (self.url(f"{name}__{kind}ServiceUri", None) for kind in ("table", "queue", "blob"))
-        self.text(f"{name}__credential", "managedidentity", lambda text: text == "managedidentity", "`managedidentity`")
+        credential = self.text(
+            f"{name}__credential",
+            "managedidentity",
+            lambda text: text in {"managedidentity", "azurecli"},
+            "`managedidentity`, or `azurecli` on an operator's machine",
+        )
         fallback = self._environ.get("AZURE_CLIENT_ID", "").strip()
         client_id = self.text(f"{name}__clientId", fallback)
-        return Storage(table_uri=table, queue_uri=queue, blob_uri=blob, client_id=client_id)
+        return Storage(table_uri=table, queue_uri=queue, blob_uri=blob, client_id=client_id, credential=credential)
 
     def finish(self) -> None:
         if self._problems:

@@ -13,7 +13,7 @@ import requests
 import requests.adapters
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 from azure.core.pipeline.transport import RequestsTransport
-from azure.identity import ManagedIdentityCredential
+from azure.identity import AzureCliCredential, ManagedIdentityCredential
 
 from mailsync.adapters.http import retry_after
 from mailsync.errors import MailsyncError, Misconfigured, Rejected, RetryLater, StaleWrite
@@ -53,11 +53,15 @@ class Transport(RequestsTransport):  # type: ignore[misc]  # the SDK exports it 
 
 
 @cache
-def credential(client_id: str) -> ManagedIdentityCredential:
+def credential(client_id: str, kind: str = "managedidentity") -> ManagedIdentityCredential | AzureCliCredential:
     """The managed identity of this client id ("": the system-assigned one); it keeps its tokens in memory.
+
+    `azurecli`: who is signed in to the Azure CLI on this machine, for the operator's command line.
 
     https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference
     """
+    if kind == "azurecli":
+        return AzureCliCredential(process_timeout=READ_TIMEOUT)
     return ManagedIdentityCredential(
         client_id=client_id or None,
         connection_timeout=CONNECT_TIMEOUT,

@@ -31,7 +31,9 @@ def table_service(storage: Storage) -> "TableServiceClient":
     options: dict[str, Any] = {"transport": Transport("storage"), "retry_total": RETRIES, "retry_backoff_factor": 0.4}
     if storage.connection_string:
         return TableServiceClient.from_connection_string(storage.connection_string, **options)
-    return TableServiceClient(storage.table_uri, credential=credential(storage.client_id), **options)
+    return TableServiceClient(
+        storage.table_uri, credential=credential(storage.client_id, storage.credential), **options
+    )
 
 
 def queue_service(storage: Storage) -> "QueueServiceClient":
@@ -46,7 +48,7 @@ def queue_service(storage: Storage) -> "QueueServiceClient":
         return QueueServiceClient.from_connection_string(
             storage.connection_string, transport=transport, retry_policy=retries
         )
-    identity = credential(storage.client_id)
+    identity = credential(storage.client_id, storage.credential)
     return QueueServiceClient(storage.queue_uri, credential=identity, transport=transport, retry_policy=retries)
 
 
@@ -62,7 +64,7 @@ def blob_service(storage: Storage) -> "BlobServiceClient":
         return BlobServiceClient.from_connection_string(
             storage.connection_string, transport=transport, retry_policy=retries
         )
-    identity = credential(storage.client_id)
+    identity = credential(storage.client_id, storage.credential)
     return BlobServiceClient(storage.blob_uri, credential=identity, transport=transport, retry_policy=retries)
 
 

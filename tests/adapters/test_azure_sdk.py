@@ -123,3 +123,8 @@ def test_a_netrc_file_does_not_replace_the_token(busy, tmp_path, monkeypatch):
     monkeypatch.setenv("NETRC", str(netrc))
     pipeline([]).run(HttpRequest("GET", f"{address}/0", headers={"Authorization": "Bearer token"}))
     assert seen[0]["Authorization"] == "Bearer token"
+
+
+def test_an_operators_own_login_is_the_azure_clis():
+    assert type(azure_sdk.credential("", "azurecli")).__name__ == "AzureCliCredential"
+    assert type(azure_sdk.credential("")).__name__ == "ManagedIdentityCredential"
