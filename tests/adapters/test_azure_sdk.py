@@ -14,7 +14,7 @@ from azure.core.pipeline.policies import RetryPolicy
 from azure.core.rest import HttpRequest
 from azure.core.rest._requests_basic import RestRequestsTransportResponse
 
-from mailsync.adapters.azure_sdk import Transport, convert, converted
+from mailsync.adapters.azure_sdk import Transport, convert, converted, credential
 from mailsync.errors import Misconfigured, Rejected, RetryLater, StaleWrite
 
 
@@ -126,5 +126,5 @@ def test_a_netrc_file_does_not_replace_the_token(busy, tmp_path, monkeypatch):
 
 
 def test_an_operators_own_login_is_the_azure_clis():
-    assert type(azure_sdk.credential("", "azurecli")).__name__ == "AzureCliCredential"
-    assert type(azure_sdk.credential("")).__name__ == "ManagedIdentityCredential"
+    assert type(credential("", "azurecli")).__name__ == "AzureCliCredential"
+    assert type(credential("")).__name__ == "ManagedIdentityCredential"
