@@ -5,6 +5,8 @@ these names, and a test holds the two together.
 """
 
 import logging
+import time
+from collections.abc import Callable
 from enum import StrEnum
 
 _log = logging.getLogger("mailsync")
@@ -46,6 +48,28 @@ def emit(event: Event, **fields: object) -> None:
     """Logs one event. Values are ids, codes, counts and times; never content, addresses or secrets."""
     pairs = " ".join(f"{name}={_plain(value)}" for name, value in fields.items() if value is not None)
     _log.log(_LEVELS.get(event, logging.INFO), "%s %s", event.value, pairs)
+
+
+class Tally:
+    """Adds up what may come in floods, and says when it is time to tell the sum. For one thread.
+
+    `seconds`: the shortest time between two tellings.
+    """
+
+    def __init__(self, seconds: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._next = clock()
+        self._sum = 0
+
+    def add(self, number: int) -> int:
+        """The sum to tell now, which begins anew then; 0 where there is none, or it is not time yet."""
+        self._sum += number
+        now = self._clock()
+        if not self._sum or now < self._next:
+            return 0
+        told, self._sum, self._next = self._sum, 0, now + self._seconds
+        return told
 
 
 def _plain(value: object) -> str:
