@@ -1,0 +1,115 @@
+"""Secrets of Azure Key Vault by name, with errors in the program's own terms.
+
+https://learn.microsoft.com/rest/api/keyvault/secrets/operation-groups
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from mailsync.errors import RetryLater
+from mailsync.settings import Settings, is_loopback
+from mailsync.telemetry import Event, emit
+
+TAGS = {"app": "siftrock-inbox-connector"}
+"""Tags are shown in lists, so nothing about the owner is among them."""
+
+MOST_BYTES = 25_000
+"""Size of a secret's value; https://learn.microsoft.com/azure/key-vault/secrets/about-secrets ."""
+
+_PAUSES = (0.0, 1.0, 2.0, 4.0)
+"""Seconds before each attempt to write a name that Key Vault is still deleting or recovering."""
+
+_RECOVERY = 20
+"""Seconds to wait for a recovery, which takes a few."""
+
+
+class VaultSecrets:
+    """The vault's secrets. Threads may share it.
+
+    Key Vault has no conditional write: whoever sets a secret holds a lock on it elsewhere.
+    """
+
+    def __init__(self, settings: Settings, sleep: Callable[[float], None] = time.sleep) -> None:
+        from azure.keyvault.secrets import SecretClient
+
+        from mailsync.adapters.azure_sdk import LONGEST_WAIT, RETRIES, Transport, credential
+
+        self._sleep = sleep
+        self._client = SecretClient(
+            settings.key_vault_url,
+            credential(settings.identity_client_id),
+            verify_challenge_resource=not is_loopback(settings.key_vault_url),
+            transport=Transport("key_vault"),
+            retry_total=RETRIES,
+            retry_backoff_max=LONGEST_WAIT,
+        )
+
+    def get(self, name: str) -> str | None:
+        """The newest value, None where there is no such secret. One call.
+
+        https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret/get-secret
+        """
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with _converted():
+            try:
+                return self._client.get_secret(name).value or ""
+            except ResourceNotFoundError:
+                return None
+
+    def set(self, name: str, value: str, content_type: str) -> None:
+        """One call, a few more where a secret of this name was deleted: it is recovered, then written over.
+
+        https://learn.microsoft.com/rest/api/keyvault/secrets/set-secret/set-secret
+        """
+        from azure.core.exceptions import ResourceExistsError
+
+        for pause in _PAUSES:
+            self._sleep(pause)
+            with _converted():
+                try:
+                    self._client.set_secret(name, value, content_type=content_type, tags=TAGS)
+                except ResourceExistsError:
+                    self._recover(name)
+                else:
+                    return
+        raise RetryLater("key_vault_busy", "Key Vault is still deleting an older secret of this name.", 10)
+
+    def delete(self, name: str) -> None:
+        """One call; the secret is soft-deleted where the vault has it so. One that is not there is no error.
+
+        https://learn.microsoft.com/rest/api/keyvault/secrets/delete-secret/delete-secret
+        """
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with _converted():
+            try:
+                self._client.begin_delete_secret(name)
+            except ResourceNotFoundError:
+                return
+
+    def _recover(self, name: str) -> None:
+        """Recovers a soft-deleted secret. One that is still being deleted, or that is back, is left as it is.
+
+        https://learn.microsoft.com/rest/api/keyvault/secrets/recover-deleted-secret/recover-deleted-secret
+        """
+        from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+
+        try:
+            self._client.begin_recover_deleted_secret(name).wait(_RECOVERY)
+        except (ResourceNotFoundError, ResourceExistsError):
+            return
+
+
+@contextmanager
+def _converted() -> Iterator[None]:
+    from mailsync.adapters.azure_sdk import converted
+
+    try:
+        with converted("key_vault"):
+            yield
+    except RetryLater as error:
+        if error.reason == "key_vault_throttled":
+            emit(Event.KEY_VAULT_THROTTLED, retry_after=error.retry_after)
+        raise
