@@ -35,10 +35,12 @@ def decode_hint(body: bytes | str) -> Hint:
 class StorageHintQueue:
     """The sending end; the Functions host is the other. Threads may share it."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, connect_timeout: int = 3, read_timeout: int = 5) -> None:
+        """Timeouts in seconds, of each of two attempts."""
         from azure.storage.queue import TextBase64EncodePolicy
 
-        self._queue = queue_service(storage).get_queue_client(QUEUE, message_encode_policy=TextBase64EncodePolicy())
+        service = queue_service(storage, connect_timeout, read_timeout)
+        self._queue = service.get_queue_client(QUEUE, message_encode_policy=TextBase64EncodePolicy())
 
     def send(self, hint: Hint, delay: float = 0) -> None:
         """One call.

@@ -36,19 +36,19 @@ def table_service(storage: Storage) -> "TableServiceClient":
     )
 
 
-def queue_service(storage: Storage) -> "QueueServiceClient":
-    """The Queue service, with shorter patience than the others: Graph waits 3 seconds for an acknowledgement."""
+def queue_service(storage: Storage, connect_timeout: int = 3, read_timeout: int = 5) -> "QueueServiceClient":
+    """The Queue service, tried twice at the most; timeouts in seconds."""
     from azure.storage.queue import ExponentialRetry, QueueServiceClient
 
     from mailsync.adapters.azure_sdk import Transport, credential
 
-    transport = Transport("storage", connect_timeout=3, read_timeout=5)
+    transport = Transport("storage", connect_timeout, read_timeout)
     retries = ExponentialRetry(initial_backoff=0, increment_base=1, retry_total=1, random_jitter_range=0)
     if storage.connection_string:
         return QueueServiceClient.from_connection_string(
             storage.connection_string, transport=transport, retry_policy=retries
         )
-    identity = credential(storage.client_id, storage.credential)
+    identity = credential(storage.client_id)
     return QueueServiceClient(storage.queue_uri, credential=identity, transport=transport, retry_policy=retries)
 
 
