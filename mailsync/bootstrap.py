@@ -14,6 +14,7 @@ from mailsync.settings import Settings
 
 if TYPE_CHECKING:
     from mailsync.connect import Connector
+    from mailsync.notifications import Notifications
     from mailsync.poll import Poller
     from mailsync.ports import (
         AccountStore,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         MailboxStore,
         MailService,
         MessageStore,
+        SigningKeys,
         SignInStore,
         TokenVault,
     )
@@ -89,6 +91,27 @@ class App:
         from mailsync.adapters.key_vault import KeyVaultTokenVault
 
         return KeyVaultTokenVault(self.settings)
+
+    @cached_property
+    def signing_keys(self) -> "SigningKeys":
+        """The keys of clientStates."""
+        from mailsync.adapters.signing_keys import KeyVaultSigningKeys
+
+        return KeyVaultSigningKeys(self.settings, self.signins, utc_now)
+
+    @cached_property
+    def _notification_queue(self) -> "HintQueue":
+        """The hint queue again, less patient: two attempts fit into the time that Graph waits for an answer."""
+        from mailsync.adapters.queue import StorageHintQueue
+
+        return StorageHintQueue(self.settings.storage, connect_timeout=1, read_timeout=1)
+
+    @cached_property
+    def notifications(self) -> "Notifications":
+        """The webhook's work."""
+        from mailsync.notifications import Notifications
+
+        return Notifications(lambda: self.signing_keys, lambda: self._notification_queue, utc_now)
 
     @cached_property
     def directory(self) -> "Directory":

@@ -1,0 +1,27 @@
+"""Whether this instance can serve: its settings load. No remote call, so that anyone may ask as often as they like."""
+
+import azure.functions as func
+
+from mailsync.bootstrap import app
+from mailsync.errors import Misconfigured
+from mailsync.telemetry import Event, Tally, emit
+
+blueprint = func.Blueprint()  # type: ignore[no-untyped-call]  # azure.functions leaves it untyped
+_failures = Tally()
+
+
+@blueprint.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+async def health(req: func.HttpRequest) -> func.HttpResponse:
+    """200 `{"status":"ok"}`, or 503 `{"status":"misconfigured"}`; what is wrong stands in the log alone."""
+    try:
+        app()
+    except Misconfigured as error:
+        if _failures.add(1):
+            emit(Event.MISCONFIGURED, reason=error.reason, detail=error.message)
+        return _json(503, "misconfigured")
+    return _json(200, "ok")
+
+
+def _json(status: int, word: str) -> func.HttpResponse:
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    return func.HttpResponse(f'{{"status":"{word}"}}', status_code=status, mimetype="application/json", headers=headers)

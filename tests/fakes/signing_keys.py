@@ -1,0 +1,44 @@
+"""In-memory stand-in for the signing keys."""
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mailsync.errors import MailsyncError
+    from mailsync.ports import Clock
+
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+class FakeSigningKeys:
+    """`SigningKeys`. Without a clock a new key signs at once; `failure`, where set, is raised by each call."""
+
+    def __init__(self, clock: "Clock | None" = None) -> None:
+        self.failure: MailsyncError | None = None
+        self._clock = clock or (lambda: _LONG_AGO)
+        self._settling = timedelta(minutes=2) if clock else timedelta(0)
+        self._keys: list[tuple[str, bytes, datetime]] = []
+        self._made = 0
+
+    def current(self) -> tuple[str, bytes]:
+        self._fail()
+        if not self._keys:
+            self.rotate()
+        settled = [key for key in self._keys if self._clock() - key[2] >= self._settling]
+        key_id, key, _ = settled[0] if settled else self._keys[-1]
+        return key_id, key
+
+    def find(self, key_id: str) -> bytes | None:
+        self._fail()
+        return next((key for known, key, _ in self._keys if known == key_id), None)
+
+    def rotate(self) -> str:
+        self._fail()
+        self._made += 1
+        made = f"key{self._made}", f"signing key {self._made}".encode(), self._clock()
+        self._keys = [made, *self._keys[:1]]
+        return made[0]
+
+    def _fail(self) -> None:
+        if self.failure:
+            raise self.failure

@@ -1,0 +1,1 @@
+"""HTTP: /graph/notifications and /graph/lifecycle, where Microsoft Graph calls."""
