@@ -9,6 +9,7 @@
 | DELETE /faults, /faults/{name} | | cleared |
 | POST /revoke | address, tenantId? | revoked |
 | GET /grants/{address} | | granted, scopes |
+| GET /issued | | secrets: every code and token that was issued, to look for where none may be |
 | POST /redirect-uris | uri | redirectUris |
 | POST /clock | advanceSeconds | now |
 
@@ -47,7 +48,11 @@ def app(world: World) -> Starlette:
         "/redirect-uris": _add_redirect_uri,
         "/clock": _advance_clock,
     }
-    gets: dict[str, _Handler] = {"/faults": _list_faults, "/grants/{address}": _show_grant}
+    gets: dict[str, _Handler] = {
+        "/faults": _list_faults,
+        "/grants/{address}": _show_grant,
+        "/issued": _list_issued,
+    }
     routes = [
         *(Route(path, _endpoint(world, handler), methods=["POST"]) for path, handler in posts.items()),
         *(Route(path, _endpoint(world, handler), methods=["GET"]) for path, handler in gets.items()),
@@ -143,6 +148,10 @@ def _revoke(world: World, body: dict[str, Any]) -> object:
 def _show_grant(world: World, body: dict[str, Any]) -> object:
     grant = world.grants.of_user(_find(world, body).user_id)
     return {"granted": grant is not None, "scopes": sorted(grant.scopes) if grant else []}
+
+
+def _list_issued(world: World, _body: dict[str, Any]) -> object:
+    return {"secrets": [*world.grants.secrets(), *world.signed_tokens]}
 
 
 def _add_redirect_uri(world: World, body: dict[str, Any]) -> object:

@@ -98,6 +98,10 @@ class Grants:
         self._refresh_tokens[token] = RefreshToken(user_id, grant_id, scopes, self.clock.now() + REFRESH_TOKEN_LIFETIME)
         return token
 
+    def secrets(self) -> list[str]:
+        """Every code and refresh token that was ever issued."""
+        return [*self._codes, *self._refresh_tokens]
+
     def refresh_token(self, token: str) -> RefreshToken | None:
         """What is known of a refresh token, expired or revoked or not, or None."""
         return self._refresh_tokens.get(token)

@@ -193,4 +193,6 @@ def _sign(world: World, claims: Mapping[str, object], now: datetime, lifetime: t
     issued_at = int(now.timestamp())
     times = {"iat": issued_at, "nbf": issued_at, "exp": issued_at + int(lifetime.total_seconds())}
     payload = {**claims, **times, "uti": uuid.uuid4().hex}
-    return jwt.encode(payload, world.signing_key, algorithm="RS256", headers={"kid": key_id(world)})
+    token = jwt.encode(payload, world.signing_key, algorithm="RS256", headers={"kid": key_id(world)})
+    world.signed_tokens.append(token)
+    return token

@@ -129,6 +129,7 @@ class World:
     """All state of the stand-in.
 
     `addresses` is set by the server. `vault_officers`: principal ids with the role Key Vault Secrets Officer.
+    `signed_tokens`: every JWT that was issued.
     """
 
     signing_key: rsa.RSAPrivateKey = field(default_factory=new_signing_key, repr=False)
@@ -139,6 +140,7 @@ class World:
     tenants: dict[str, Tenant] = field(default_factory=dict)
     users: dict[str, User] = field(default_factory=dict)
     access_token_lifetime: timedelta = timedelta(minutes=60)
+    signed_tokens: list[str] = field(default_factory=list, repr=False)
     addresses: Addresses = field(default_factory=lambda: Addresses("", "", "", ""))
     mailboxes: dict[str, "Mailbox"] = field(default_factory=dict)
     mailbox_factory: "Callable[[World, User], Mailbox] | None" = None
