@@ -1,0 +1,63 @@
+"""`python -m bench`: measures, prints a table, and fails where a target is missed."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+
+from bench.measure import Figure, Say
+from bench.services import Services
+
+Row = Callable[[Services, int, Say], list[Figure]]
+
+
+def _rows() -> dict[str, Row]:
+    """Every row by name, in the order in which they are run."""
+    from bench.backfill import backfill, memory
+    from bench.idle import idle
+    from bench.imports import imports
+    from bench.tick import tick
+
+    return {"backfill": backfill, "memory": memory, "idle": idle, "tick": tick, "imports": imports}
+
+
+def main() -> int:
+    """The command. 0 only where every figure meets its target."""
+    rows = _rows()
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Measures the program's speed as ratios within one run, so that machines can be compared.",
+        epilog="Needs an idle machine: other work on it widens the spread. docs/performance.md explains the rows.",
+    )
+    parser.add_argument(
+        "rows", nargs="*", metavar="ROW", choices=[[], *rows], help=f"of {', '.join(rows)} (default: all)"
+    )
+    parser.add_argument("--pairs", type=int, default=5, help="how often the two sides are measured in turn (default 5)")
+    parser.add_argument("--json", action="store_true", help="prints the figures as JSON; progress goes to stderr")
+    arguments = parser.parse_args()
+    figures: list[Figure] = []
+    with Services() as services:
+        for name in arguments.rows or rows:
+            figures += _run(name, rows[name], services, arguments.pairs)
+    if arguments.json:
+        print(json.dumps([figure.to_json() for figure in figures], indent=1))
+    else:
+        print("\n".join(map(str, figures)))
+    return 0 if all(figure.good for figure in figures) else 1
+
+
+def _run(name: str, row: Row, services: Services, number: int) -> list[Figure]:
+    _say(f"{name} …")
+    started = time.monotonic()
+    figures = row(services, number, _say)
+    _say(f"{name}: {time.monotonic() - started:.0f} s")
+    return figures
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""Row `tick`: the poll timer over many mailboxes of which few are due, against a table of those few alone."""
+
+import os
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from itertools import batched, groupby
+from typing import Any
+
+from bench.counting import counted
+from bench.measure import Bound, Figure, Say, pairs
+from bench.services import Services
+from mailsync.adapters import mailbox_rows
+from mailsync.adapters.storage import queue_service, table_service
+from mailsync.bootstrap import App
+from mailsync.models import Mailbox, mailbox_id
+from mailsync.settings import Storage
+
+MAILBOXES = 10_000
+DUE = 100
+_TENANT = "aaaaaaaa-0000-4000-8000-00000000000a"
+_NOW = datetime.now(UTC)
+
+
+def tick(services: Services, number: int, say: Say) -> list[Figure]:
+    """Seconds and remote calls of a tick over all mailboxes, divided by those over the due ones alone."""
+    os.environ["REQUESTS_CA_BUNDLE"] = str(services.certificates.ca)
+    due, later = _mailboxes(range(DUE), -60), _mailboxes(range(DUE, MAILBOXES), 3_600)
+    say(f"  two storage accounts: {MAILBOXES} mailboxes of which {DUE} are due, and those {DUE} alone …")
+    apps = [App(services.settings("https://localhost", services.new_azurite())) for _ in range(2)]
+    full, sparse = apps
+    _write(full.settings.storage, later)
+    for app in apps:
+        _reset(app.settings.storage, due)
+        app.poller.tick()
+    both = pairs(number, lambda: _tick(full, due), lambda: _tick(sparse, due), say)
+    times = tuple(ours[0] / other[0] for ours, other in both)
+    calls = tuple(ours[1] / other[1] for ours, other in both)
+    return [
+        Figure(f"tick, {MAILBOXES} mailboxes, {DUE} due / {DUE} alone: calls", calls, Bound(most=1.0)),
+        Figure(f"tick, {MAILBOXES} mailboxes, {DUE} due / {DUE} alone: time", times, Bound(most=1.25)),
+    ]
+
+
+def _tick(app: App, due: list[Mailbox]) -> tuple[float, int]:
+    """Seconds and calls of one tick."""
+    _reset(app.settings.storage, due)
+    with counted({}) as calls:
+        started = time.perf_counter()
+        queued = app.poller.tick()
+        seconds = time.perf_counter() - started
+    assert queued == DUE, queued
+    return round(seconds, 3), len(calls.made)
+
+
+def _mailboxes(numbers: Iterable[int], seconds: float) -> list[Mailbox]:
+    """Mailboxes whose next poll is `seconds` from now, ids spread as user ids are."""
+    made = []
+    for number in numbers:
+        identity = mailbox_id(_TENANT, f"{number:08x}-0000-4000-8000-{(number * 0x9E3779B97F4B) % 16**12:012x}")
+        moment = _NOW + timedelta(seconds=seconds + number % 40)
+        made.append(
+            Mailbox(
+                id=identity, account_id="bench", address="hello@contoso.com", connected_at=_NOW, next_poll_at=moment
+            )
+        )
+    return made
+
+
+def _reset(storage: Storage, due: list[Mailbox]) -> None:
+    """Makes these due again as if no hint had been sent."""
+    _write(storage, due)
+    queue_service(storage).get_queue_client("mailbox-sync").clear_messages()
+
+
+def _write(storage: Storage, mailboxes: Iterable[Mailbox]) -> None:
+    """Rows as the store writes them, many at once."""
+    rows: list[dict[str, Any]] = []
+    for mailbox in mailboxes:
+        rows += [mailbox_rows.write(mailbox), mailbox_rows.due_row(mailbox.id, mailbox_rows.due_key(mailbox) or "")]
+    rows.sort(key=lambda row: str(row["PartitionKey"]))
+    table = table_service(storage).get_table_client("mailboxes")
+    for _, partition in groupby(rows, key=lambda row: row["PartitionKey"]):
+        for some in batched(partition, 100, strict=False):
+            table.submit_transaction([("upsert", row, {"mode": "replace"}) for row in some])
