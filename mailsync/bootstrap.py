@@ -26,8 +26,10 @@ if TYPE_CHECKING:
         MessageStore,
         SigningKeys,
         SignInStore,
+        SubscriptionService,
         TokenVault,
     )
+    from mailsync.subscriptions import SubscriptionKeeper
     from mailsync.sync import Synchronizer
     from mailsync.tokens import TokenKeeper
 
@@ -97,7 +99,7 @@ class App:
         """The keys of clientStates."""
         from mailsync.adapters.signing_keys import KeyVaultSigningKeys
 
-        return KeyVaultSigningKeys(self.settings, self.signins, utc_now)
+        return KeyVaultSigningKeys(self.settings, lambda: self.signins, utc_now)
 
     @cached_property
     def _notification_queue(self) -> "HintQueue":
@@ -134,6 +136,33 @@ class App:
 
         return GraphClient(self.settings.graph_endpoint, session(), get_token, fresh_token=fresh_token)
 
+    def subscriptions(self, get_token: "GetToken", fresh_token: "GetToken | None" = None) -> "SubscriptionService":
+        """Graph's subscriptions of the user whose tokens these are."""
+        from mailsync.adapters.graph_subscriptions import GraphSubscriptions
+        from mailsync.adapters.http import session
+
+        return GraphSubscriptions(
+            self.settings.graph_endpoint,
+            session(),
+            get_token,
+            fresh_token,
+            notification_url=self.settings.notification_url,
+            lifecycle_url=self.settings.lifecycle_url,
+        )
+
+    @cached_property
+    def keeper(self) -> "SubscriptionKeeper":
+        """What makes and renews subscriptions."""
+        from mailsync.subscriptions import SubscriptionKeeper
+
+        return SubscriptionKeeper(
+            self.settings,
+            keys=self.signing_keys,
+            subscriptions=self.subscriptions,
+            tokens=self.tokens,
+            clock=utc_now,
+        )
+
     @cached_property
     def connector(self) -> "Connector":
         """The sign-in flow."""
@@ -169,6 +198,7 @@ class App:
             mailboxes=self.mailboxes,
             messages=self.messages,
             tokens=self.tokens,
+            keeper=self.keeper,
             mail=self.mail,
             queue=self.queue,
             row_key=row_key,

@@ -39,6 +39,10 @@ class Progress(Protocol):
         """Takes note of the folder's new state; the next save writes it."""
         ...
 
+    def saw(self, messages: Iterable[Message]) -> None:
+        """Takes note of messages that Graph has shown."""
+        ...
+
     def save(self) -> None:
         """Saves what was noted. Raises StaleWrite where the lease is lost."""
         ...
@@ -191,6 +195,7 @@ class FolderReader:
     ) -> None:
         """Writes a page's rows, marks what a whole enumeration has not shown, then notes the new state."""
         self._progress.hold()
+        self._progress.saw(messages)
         written = self._rows.write(self.folder, messages, stored, sighting=sighting)
         folder = msgspec.structs.replace(self.folder, **state)
         if folder.generation > 1 and folder.complete and not self.folder.complete:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from zlib import crc32
 
+from mailsync import push
 from mailsync.errors import MailsyncError, RetryLater
 from mailsync.models import Mailbox, MailboxState
 from mailsync.run import Limits
@@ -12,14 +13,20 @@ _GRACE = timedelta(minutes=2)
 """The schedule takes up again what a lost hint should have gone on with, this long after it was due."""
 
 
-def succeeded(mailbox: Mailbox, *, started_at: datetime, now: datetime, interval: float) -> Mailbox:
-    """Everything is read; the next poll is due after `interval` seconds, some earlier so that polls spread."""
+def succeeded(
+    mailbox: Mailbox, *, started_at: datetime, now: datetime, interval: float, latest: datetime | None = None
+) -> Mailbox:
+    """Everything is read; the next poll is due after `interval` seconds, some earlier so that polls spread.
+
+    `latest`: by when a subscription needs a run, whatever the interval.
+    """
     early = crc32(f"{mailbox.id} {now.isoformat()}".encode()) % 1000 / 10_000
+    next_poll_at = now + timedelta(seconds=interval * (1 - early))
     return replace(
         _without_error(mailbox),
         last_sync_started_at=started_at,
         last_success_at=now,
-        next_poll_at=now + timedelta(seconds=interval * (1 - early)),
+        next_poll_at=max(now, min(next_poll_at, latest or next_poll_at)),
     )
 
 
@@ -45,9 +52,14 @@ def lost_grant(mailbox: Mailbox, *, error: MailsyncError, now: datetime, granted
     """The owner must connect again, unless they have since `granted_at`, when the run began."""
     if mailbox.granted_at != granted_at:
         return replace(mailbox, next_poll_at=now)
-    return replace(
-        _with_error(mailbox, error.reason, error.message, now), state=MailboxState.NEEDS_RECONNECT, next_poll_at=None
-    )
+    lost = push.lost(_with_error(mailbox, error.reason, error.message, now), error.reason)
+    return replace(lost, state=MailboxState.NEEDS_RECONNECT, next_poll_at=None)
+
+
+def disconnected(mailbox: Mailbox) -> Mailbox:
+    """The operator has let it go. Its messages stay, and so do its cursors, for the owner may connect again."""
+    without = push.off(_without_error(mailbox))
+    return replace(without, state=MailboxState.DISCONNECTED, next_poll_at=None)
 
 
 def broken(mailbox: Mailbox, *, reason: str, message: str, now: datetime) -> Mailbox:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import batched
 
 from mailsync.errors import RetryLater, StaleWrite
@@ -15,13 +16,17 @@ _BATCH = 100
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What changed: messages new to the table, and how many more are marked removed (or fewer)."""
+    """What changed: messages new to the table, and how many more are marked removed (or fewer).
+
+    `arrived`: when the new ones were received.
+    """
 
     added: int = 0
     removed: int = 0
+    arrived: tuple[datetime, ...] = ()
 
     def __add__(self, other: "Written") -> "Written":
-        return Written(self.added + other.added, self.removed + other.removed)
+        return Written(self.added + other.added, self.removed + other.removed, self.arrived + other.arrived)
 
 
 class RowWriter:
@@ -99,5 +104,8 @@ def _counted(stored: Mapping[str, StoredMessage], entries: Iterable[StoredMessag
         known = _has_row(stored, entry.message_id)
         was_removed = known and stored[entry.message_id].removed_generation > 0
         is_removed = entry.row_key is not None and entry.removed_generation > 0
-        written += Written(int(entry.row_key is not None and not known), int(is_removed) - int(was_removed))
+        is_new = entry.row_key is not None and not known
+        received = entry.columns.get("receivedDateTime")
+        arrived = (received,) if is_new and isinstance(received, datetime) else ()
+        written += Written(int(is_new), int(is_removed) - int(was_removed), arrived)
     return written

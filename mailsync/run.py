@@ -5,11 +5,23 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from mailsync.errors import StaleWrite
-from mailsync.models import Folder, Lease, Mailbox
+from mailsync.models import Folder, Lease, Mailbox, Message
 from mailsync.ports import Clock, MailboxStore
 from mailsync.row_writer import Written
 
 _TRIES = 3
+
+_NOTED = (
+    "folders",
+    "messages",
+    "removed",
+    "push",
+    "push_reason",
+    "push_retry_at",
+    "push_failures",
+    "last_notification_at",
+)
+"""What a run changes on its way, and nobody changes without the lease."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +48,9 @@ class Run:
     The record may be changed meanwhile by somebody who does not need the lease, such as an owner who
     connects again: then what this run noted is laid over the new record. A lease that another run has taken
     is lost, which every method that writes says by StaleWrite.
+
+    `awaited`: ids of messages that the run has not come upon yet. `arrived`: when those that it has added to
+    the table were received.
     """
 
     def __init__(self, mailbox: Mailbox, mailboxes: MailboxStore, owner: str, clock: Clock, limits: Limits) -> None:
@@ -47,14 +62,21 @@ class Run:
         self.granted_at = mailbox.granted_at
         self.pages = 0
         self.added = 0
+        self.arrived: list[datetime] = []
+        self.awaited: list[str] = []
         self.everything_new_read = False
         self.mailbox = mailboxes.save(self._extended(mailbox))
 
-    def follow(self, names: Iterable[str], since: datetime) -> None:
-        """Sets the folders to those named: known ones go on where they were, new ones reach back to `since`."""
+    def follow(self, names: Iterable[str], since: datetime) -> list[Folder]:
+        """Sets the folders to those named: known ones go on where they were, new ones reach back to `since`.
+
+        Returns those that are followed no longer.
+        """
         known = {folder.name: folder for folder in self.mailbox.folders}
         folders = tuple(known.get(name) or Folder(name=name, since=since) for name in names)
+        dropped = [folder for folder in self.mailbox.folders if folder not in folders]
         self.mailbox = replace(self.mailbox, folders=folders)
+        return dropped
 
     def may_go_on(self) -> bool:
         """Whether the budget allows one more page; each call counts one."""
@@ -71,12 +93,19 @@ class Run:
     def keep(self, folder: Folder, written: Written) -> None:
         """Notes a folder's state and what was written for it."""
         self.added += written.added
+        self.arrived += written.arrived
         self.mailbox = replace(
             self.mailbox,
             folders=tuple(folder if known.name == folder.name else known for known in self.mailbox.folders),
             messages=self.mailbox.messages + written.added,
             removed=self.mailbox.removed + written.removed,
         )
+
+    def saw(self, messages: Iterable[Message]) -> None:
+        """Notes that messages have been come upon."""
+        if self.awaited:
+            seen = {message.id for message in messages}
+            self.awaited = [message_id for message_id in self.awaited if message_id not in seen]
 
     def save(self) -> None:
         """Writes what was noted and extends the lease."""
@@ -104,5 +133,4 @@ class Run:
         fresh = self._mailboxes.get(self.mailbox.id)
         if fresh is None or fresh.lease is None or fresh.lease.owner != self._owner:
             raise StaleWrite("another run has taken the mailbox over")
-        noted = self.mailbox
-        return replace(fresh, folders=noted.folders, messages=noted.messages, removed=noted.removed)
+        return replace(fresh, **{name: getattr(self.mailbox, name) for name in _NOTED})

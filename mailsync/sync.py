@@ -1,17 +1,17 @@
 """Brings one mailbox up to date, whatever woke it.
 
-    hint → read the mailbox → lease → every folder's delta → history where some is left → outcome, lease back
+    hint → read the mailbox → lease → subscriptions → every folder's delta → history where some is left → outcome
 
 One run at a time works on a mailbox, because Graph allows four requests at once and the refresh token wants
 one writer. A run has a budget; what is left goes on in a run of its own, so no mailbox starves the others.
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from functools import partial
 
-from mailsync import outcome
+from mailsync import outcome, push
 from mailsync.errors import MailsyncError, Misconfigured, ReconnectRequired, RetryLater, StaleWrite
 from mailsync.folder_reader import FolderReader, whole_seconds
 from mailsync.merge import RowKey
@@ -20,6 +20,7 @@ from mailsync.ports import Clock, HintQueue, MailboxStore, MailServiceFactory, M
 from mailsync.row_writer import RowWriter
 from mailsync.run import Limits, Run
 from mailsync.settings import Settings
+from mailsync.subscriptions import SubscriptionKeeper
 from mailsync.telemetry import Event, emit
 from mailsync.tokens import TokenKeeper
 
@@ -30,6 +31,9 @@ _WORRYING = 5
 """Failures in a row after which a passing fault counts as a failing mailbox."""
 
 _TRIES = 3
+
+_LOOKS = (2, 4, 8, 16, 30)
+"""Seconds until delta is asked again for what Graph told of and delta did not show: its stores are not in step."""
 
 
 class Synchronizer:
@@ -42,6 +46,7 @@ class Synchronizer:
         mailboxes: MailboxStore,
         messages: MessageStore,
         tokens: TokenKeeper,
+        keeper: SubscriptionKeeper,
         mail: MailServiceFactory,
         queue: HintQueue,
         row_key: RowKey,
@@ -53,6 +58,7 @@ class Synchronizer:
         self._mailboxes = mailboxes
         self._messages = messages
         self._tokens = tokens
+        self._keeper = keeper
         self._mail = mail
         self._queue = queue
         self._row_key = row_key
@@ -69,10 +75,10 @@ class Synchronizer:
         now = self._clock()
         if mailbox is None or mailbox.state is not MailboxState.ACTIVE:
             _skip(hint, "not_active")
-        elif _is_covered(mailbox, hint):
+        elif _is_covered(mailbox, hint) and not self._is_wanted(mailbox, hint):
             _skip(hint, "covered")
         elif mailbox.not_before and now < mailbox.not_before:
-            _skip(hint, "waiting")
+            self._wait(hint, (mailbox.not_before - now).total_seconds())
         elif mailbox.lease and now < mailbox.lease.expires_at:
             self._leave(hint, mailbox.lease)
         else:
@@ -95,10 +101,25 @@ class Synchronizer:
 
     def _leave(self, hint: Hint, lease: Lease) -> None:
         """Another run holds the mailbox: it covers what came before it began; the rest waits its turn."""
-        if not hint.continues and hint.at + _SKEW < lease.started_at:
+        plain = not (hint.continues or hint.created or hint.renew or hint.removed)
+        if plain and hint.at + _SKEW < lease.started_at:
             _skip(hint, "in_progress")
         else:
             self._put_back(hint)
+
+    def _is_wanted(self, mailbox: Mailbox, hint: Hint) -> bool:
+        """Whether a hint asks for more than news: for a subscription, or for messages that are not stored yet."""
+        return push.asks(mailbox, hint) or bool(self._missing(mailbox.id, hint.created))
+
+    def _wait(self, hint: Hint, seconds: float) -> None:
+        """The poll that ends the wait brings the mail; what a hint says of subscriptions is said only once."""
+        _skip(hint, "waiting")
+        if hint.renew or hint.removed:
+            self._queue.send(hint, seconds + 1)
+
+    def _missing(self, mailbox_id: str, ids: Collection[str]) -> tuple[str, ...]:
+        found = self._messages.find(mailbox_id, ids, rows=False) if ids else {}
+        return tuple(message_id for message_id in ids if message_id not in found)
 
     def _put_back(self, hint: Hint) -> None:
         _skip(hint, "busy")
@@ -116,7 +137,7 @@ class Synchronizer:
 
     def _conclude(self, run: Run, hint: Hint) -> None:
         try:
-            done = self._work(run)
+            done = self._work(run, hint)
         except StaleWrite:
             raise
         except ReconnectRequired as error:
@@ -129,13 +150,18 @@ class Synchronizer:
             run.finish(partial(outcome.broken, reason="unexpected", message=kind, now=self._clock()))
             raise
         else:
-            self._succeeded(run) if done else self._to_be_continued(run)
+            self._keeper.judge(run, hint, run.arrived)
+            self._succeeded(run, hint) if done else self._to_be_continued(run, hint)
 
-    def _work(self, run: Run) -> bool:
-        """Reads all that the budget allows; whether that was everything."""
+    def _work(self, run: Run, hint: Hint) -> bool:
+        """Sees to the subscriptions, then reads all that the budget allows; whether that was everything."""
         mailbox = run.mailbox
         backfill = timedelta(days=self._settings.backfill_days)
-        run.follow(self._settings.folders, whole_seconds(self._clock() - backfill))
+        dropped = run.follow(self._settings.folders, whole_seconds(self._clock() - backfill))
+        self._keeper.retire(mailbox.id, [folder.subscription for folder in dropped if folder.subscription])
+        run.awaited = list(hint.created)
+        run.mailbox = push.noted(run.mailbox, hint)
+        self._keeper.tend(run, hint)
         mail = self._mail(partial(self._tokens.token, mailbox.id), partial(self._tokens.fresh, mailbox.id))
         reader = partial(
             FolderReader,
@@ -150,16 +176,29 @@ class Synchronizer:
         run.everything_new_read = all(reader.forward(backfill, mailbox.last_success_at) for reader in readers)
         return run.everything_new_read and all(reader.history() for reader in readers)
 
-    def _succeeded(self, run: Run) -> None:
-        now, interval = self._clock(), self._settings.poll_interval
-        run.finish(partial(outcome.succeeded, started_at=run.started_at, now=now, interval=interval))
+    def _succeeded(self, run: Run, hint: Hint) -> None:
+        reliable = push.is_reliable(run.mailbox)
+        interval = self._settings.poll_interval_with_push if reliable else self._settings.poll_interval
+        latest = push.next_step_at(run.mailbox)
+        now = self._clock()
+        run.finish(partial(outcome.succeeded, started_at=run.started_at, now=now, interval=interval, latest=latest))
         self._completed(run)
+        self._look_again(run, hint)
 
-    def _to_be_continued(self, run: Run) -> None:
+    def _look_again(self, run: Run, hint: Hint) -> None:
+        """For messages that Graph told of and delta has not shown; in the end they are left to the poll."""
+        missing = self._missing(run.mailbox.id, run.awaited)
+        if missing and hint.looks < len(_LOOKS):
+            again = Hint(run.mailbox.id, self._clock(), pushed=True, created=missing, looks=hint.looks + 1)
+            self._queue.send(again, _LOOKS[hint.looks])
+
+    def _to_be_continued(self, run: Run, hint: Hint) -> None:
         now = self._clock()
         started_at = run.started_at if run.everything_new_read else None
         run.finish(partial(outcome.to_be_continued, started_at=started_at, now=now))
-        self._queue.send(Hint(mailbox_id=run.mailbox.id, at=now, continues=True))
+        left = tuple(run.awaited)
+        rest = Hint(run.mailbox.id, now, continues=True, pushed=hint.pushed, created=left, looks=hint.looks)
+        self._queue.send(rest)
         self._completed(run)
 
     def _completed(self, run: Run) -> None:

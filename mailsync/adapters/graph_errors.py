@@ -22,6 +22,7 @@ _THROTTLED = {"applicationthrottled", "toomanyrequests", "errorexceededconnectio
 
 class _Inner(msgspec.Struct, frozen=True):
     code: str = ""
+    message: str = ""
 
 
 class _Body(msgspec.Struct, frozen=True):
@@ -35,6 +36,15 @@ def code_of(answer: Answer) -> str:
     except ValueError:
         return ""
     return code if re.fullmatch(r"[A-Za-z0-9_.\-]{1,80}", code) else ""
+
+
+def is_about(answer: Answer, *words: str) -> bool:
+    """Whether Graph's sentence holds one of the words, where its code alone does not tell refusals apart."""
+    try:
+        sentence = msgspec.json.decode(answer.body, type=_Body).error.message.lower()
+    except ValueError:
+        return False
+    return any(word in sentence for word in words)
 
 
 def is_missing(answer: Answer) -> bool:

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -20,6 +21,9 @@ from mailsync.ports import Clock, GetToken
 
 if TYPE_CHECKING:
     import requests
+
+Refusal = Callable[[str, http.Answer, datetime], MailsyncError]
+"""The error that a refused request is, by operation, answer and the present."""
 
 IMMUTABLE = 'IdType="ImmutableId"'
 """Asked of every request: https://learn.microsoft.com/graph/outlook-immutable-id."""
@@ -48,15 +52,19 @@ class GraphTransport:
 
     def get(self, operation: str, path: str, *, filtered: bool = False) -> bytes:
         """GET below the endpoint; `filtered`: the query carries a delta filter, which Graph may refuse."""
-        return self._send(operation, "GET", self.endpoint + path, None, filtered)
+        return self._send(operation, "GET", self.endpoint + path, None, partial(error_of, filtered=filtered))
 
     def follow(self, operation: str, link: str) -> bytes:
         """GET a link as it was given. Raises Rejected where it leads elsewhere."""
-        return self._send(operation, "GET", self.own(link), None, False)
+        return self._send(operation, "GET", self.own(link), None, error_of)
 
     def post(self, operation: str, path: str, body: bytes) -> bytes:
         """POST JSON below the endpoint. Only what may be repeated is sent so."""
-        return self._send(operation, "POST", self.endpoint + path, body, False)
+        return self._send(operation, "POST", self.endpoint + path, body, error_of)
+
+    def change(self, operation: str, method: str, path: str, body: bytes | None, refusal: Refusal) -> bytes:
+        """POST, PATCH or DELETE below the endpoint, where a refusal has a meaning of its own. May be repeated."""
+        return self._send(operation, method, self.endpoint + path, body, refusal)
 
     def own(self, link: str) -> str:
         """`link`, which must lead to the endpoint: else Rejected."""
@@ -68,19 +76,19 @@ class GraphTransport:
         """The waits that one operation may take in place."""
         return Waits(self.sleep)
 
-    def _send(self, operation: str, method: str, url: str, body: bytes | None, filtered: bool) -> bytes:
+    def _send(self, operation: str, method: str, url: str, body: bytes | None, refusal: Refusal) -> bytes:
         token = self.get_token()
         fresh = self.fresh_token
         waits = self.waits()
         while True:
             answer = self._try(operation, method, url, token, body)
             if isinstance(answer, http.Answer):
-                if answer.status == 200:
+                if 200 <= answer.status < 300:
                     return answer.body
                 if answer.status == 401 and fresh is not None:
                     token, fresh = fresh(), None
                     continue
-                answer = error_of(operation, answer, self.clock(), filtered=filtered)
+                answer = refusal(operation, answer, self.clock())
             waits.take(answer)
 
     def _try(

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from mailsync.adapters.entities import Entity, Properties
-from mailsync.models import Folder, Lease, Mailbox, MailboxState
+from mailsync.models import Folder, Lease, Mailbox, MailboxState, PushState
 
 _PLAIN = {
     "accountId": "account_id",
@@ -26,6 +26,10 @@ _PLAIN = {
     "failures": "failures",
     "messages": "messages",
     "removed": "removed",
+    "pushReason": "push_reason",
+    "pushRetryAt": "push_retry_at",
+    "pushFailures": "push_failures",
+    "lastNotificationAt": "last_notification_at",
 }
 """Property by field, of those that are stored as they are."""
 
@@ -60,6 +64,7 @@ def write(mailbox: Mailbox) -> Properties:
     """The record's row. What is None or empty has no property, so that replacing the row clears it."""
     values: dict[str, Any] = {name: getattr(mailbox, field) for name, field in _PLAIN.items()}
     values["state"] = mailbox.state.value
+    values["push"] = mailbox.push.value
     if mailbox.lease:
         values["leaseOwner"] = mailbox.lease.owner
         values["leaseStartedAt"] = mailbox.lease.started_at
@@ -78,6 +83,7 @@ def read(entity: Entity) -> Mailbox:
     mailbox = Mailbox(
         id=row["RowKey"].removeprefix("mailbox-"),
         state=MailboxState(row["state"]),
+        push=PushState(row.get("push", PushState.OFF)),
         folders=tuple(msgspec.json.decode(text, type=Folder) for text in folders),
         lease=Lease(row["leaseOwner"], row["leaseStartedAt"], row["leaseExpiresAt"]) if "leaseOwner" in row else None,
         version=entity.etag,

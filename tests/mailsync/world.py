@@ -1,6 +1,6 @@
 """The program on fakes, with a clock and a queue that a test turns by hand."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -9,11 +9,14 @@ from mailsync.models import Grant, Hint, Mailbox, StoredMessage, StoredToken, ma
 from mailsync.poll import Poller
 from mailsync.run import Limits
 from mailsync.settings import Settings, Storage
+from mailsync.subscriptions import SubscriptionKeeper
 from mailsync.sync import Synchronizer
 from mailsync.tokens import TokenKeeper
 from tests.fakes.mail_service import FakeMailService
 from tests.fakes.queue_and_vault import FakeHintQueue, FakeTokenVault
+from tests.fakes.signing_keys import FakeSigningKeys
 from tests.fakes.stores import FakeMailboxStore, FakeMessageStore, FakeSignInStore
+from tests.fakes.subscription_service import FakeSubscriptions
 
 START = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 TENANT = "aaaaaaaa-0000-4000-8000-00000000000a"
@@ -63,7 +66,18 @@ class Mortal:
 
 
 class MortalMailboxes(Mortal, FakeMailboxStore):
+    """`calls`: each remote call that the table would have had."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+
+    def get(self, mailbox_id: str) -> Mailbox | None:
+        self.calls.append("get")
+        return super().get(mailbox_id)
+
     def save(self, mailbox: Mailbox) -> Mailbox:
+        self.calls.append("save")
         how = self._dying()
         if how in ("none", "half"):
             raise Killed
@@ -74,7 +88,18 @@ class MortalMailboxes(Mortal, FakeMailboxStore):
 
 
 class MortalMessages(Mortal, FakeMessageStore):
+    """`calls`: as with `MortalMailboxes`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+
+    def find(self, mailbox_id: str, message_ids: Iterable[str], *, rows: bool = True) -> dict[str, StoredMessage]:
+        self.calls.append("find")
+        return super().find(mailbox_id, message_ids, rows=rows)
+
     def write(self, mailbox_id: str, messages: Sequence[StoredMessage]) -> None:
+        self.calls.append("write")
         how = self._dying()
         done = {"": len(messages), "none": 0, "half": len(messages) // 2, "all": len(messages)}[how]
         super().write(mailbox_id, messages[:done])
@@ -139,11 +164,18 @@ class World:
     def __post_init__(self) -> None:
         self.directory = FakeRefresh(self.clock)
         self.tokens = TokenKeeper(self.directory, self.vault, self.clock)  # type: ignore[arg-type]
+        self.keys = FakeSigningKeys()
+        self.subscriptions = FakeSubscriptions(self.clock)
+        given = settings(self.folders)
+        keeper = SubscriptionKeeper(
+            given, keys=self.keys, subscriptions=self.subscriptions.factory, tokens=self.tokens, clock=self.clock
+        )
         self.synchronizer = Synchronizer(
-            settings(self.folders),
+            given,
             mailboxes=self.mailboxes,
             messages=self.messages,
             tokens=self.tokens,
+            keeper=keeper,
             mail=self.service.factory,
             queue=self.queue,
             row_key=row_key,
@@ -162,6 +194,15 @@ class World:
     @property
     def graph(self):
         return self.service.mailbox
+
+    def calls(self) -> list[str]:
+        """Every remote call since `forget`, by part."""
+        return self.mailboxes.calls + self.messages.calls + self.service.calls + self.subscriptions.calls
+
+    def forget(self) -> None:
+        """Begins to count calls anew."""
+        for part in (self.mailboxes, self.messages, self.service, self.subscriptions):
+            part.calls.clear()
 
     def rows(self) -> dict[str, StoredMessage]:
         """Rows by message id; a message with two rows fails here."""
