@@ -135,7 +135,8 @@ def fault(words: list[str], count: int | None) -> int:
         print(f"cleared {answer['cleared']} faults")
     else:
         order = {"name": action, "count": count, "params": dict(_parameter(word) for word in rest)}
-        print(f"ordered {_words(control.call('POST', '/faults', order))}")
+        answer = control.call("POST", "/faults", order)
+        print(f"{answer['name']}: {answer['done']}" if "done" in answer else f"ordered {_words(answer)}")
     return 0
 
 

@@ -111,7 +111,7 @@ class Sandbox:
         ready.unlink(missing_ok=True)
         files = self._certificates
         command = ["sandbox.microsoft365", "--certificate", str(files.server), "--key", str(files.key)]
-        command += ["--ready-file", str(ready), "--redirect-uri", f"{self._app}/auth/callback"]
+        command += ["--ca", str(files.ca), "--ready-file", str(ready), "--redirect-uri", f"{self._app}/auth/callback"]
         child = spawn("microsoft365", command, {}, self._home / "logs/microsoft365.log")
         self._children["microsoft365"] = child
         wait_for(child, ready.exists, _START_TIMEOUT)

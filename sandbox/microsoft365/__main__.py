@@ -23,6 +23,7 @@ def main() -> None:
         world,
         certificate=arguments.certificate,
         key=arguments.key,
+        ca=arguments.ca,
         ports=Ports(arguments.entra_port, arguments.graph_port, arguments.key_vault_port, arguments.control_port),
         on_ready=lambda addresses: _write_ready_file(arguments.ready_file, addresses),
     )
@@ -50,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--certificate", type=Path, required=True, help="PEM file: certificate chain for localhost")
     parser.add_argument("--key", type=Path, required=True, help="PEM file: its private key")
+    parser.add_argument("--ca", type=Path, required=True, help="PEM file: the authority of the app's own certificate")
     parser.add_argument("--ready-file", type=Path, help="written as JSON once every port answers (default: printed)")
     for name in ("entra", "graph", "key-vault", "control"):
         parser.add_argument(f"--{name}-port", type=int, default=0, help="0, the default, takes a free port")

@@ -12,15 +12,19 @@
 | GET /issued | | secrets: every code and token that was issued, to look for where none may be |
 | POST /redirect-uris | uri | redirectUris |
 | POST /clock | advanceSeconds | now |
+| GET /subscriptions | | subscriptions: [...], endpoints: [{url, state, delivered, lost, posts, failed}] |
+| POST /lifecycle | event, address? (default: all) | subscriptions: how many were notified |
+| POST /push | deadlines?, waits? (factors on Graph's times), collect?, minimumResponses? | all of them |
 
 A user's fields: displayName, mail ("": none; any other than the address is forged), tenantId (default: the
 domain's own), guest, consentAllowed (false: an administrator must consent), administrator. A user who exists is
-left as is, but for the last two. The fault `revoke` is an action: it needs `address`, and is done at once.
+left as is, but for the last two. The faults `revoke` (needs `address`), `subscription-remove`, `reauthorize` and
+`missed` are actions: they are done at once.
 """
 
 import dataclasses
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from starlette.applications import Starlette
@@ -29,7 +33,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.microsoft365 import mail_control
+from sandbox.microsoft365 import mail_control, notifications_control
 from sandbox.microsoft365.faults import Fault, Kind, register
 from sandbox.microsoft365.world import User, World
 
@@ -47,11 +51,14 @@ def app(world: World) -> Starlette:
         "/revoke": _revoke,
         "/redirect-uris": _add_redirect_uri,
         "/clock": _advance_clock,
+        "/lifecycle": notifications_control.send_lifecycle,
+        "/push": notifications_control.set_timing,
     }
     gets: dict[str, _Handler] = {
         "/faults": _list_faults,
         "/grants/{address}": _show_grant,
         "/issued": _list_issued,
+        "/subscriptions": notifications_control.show,
     }
     routes = [
         *(Route(path, _endpoint(world, handler), methods=["POST"]) for path, handler in posts.items()),
@@ -132,9 +139,12 @@ def _fault(fault: Fault) -> object:
 
 
 def _order_fault(world: World, body: dict[str, Any]) -> object:
-    if body["name"] == _REVOKE:
-        return _revoke(world, body["params"])
-    return _fault(world.faults.order(body["name"], body.get("count"), **body.get("params", {})))
+    name, params = body["name"], body.get("params", {})
+    if action := _ACTIONS.get(name):
+        if unknown := sorted(params.keys() - world.faults.names()[name].defaults.keys()):
+            raise ValueError(f"{name} does not take {', '.join(unknown)}")
+        return {"name": name, "params": params, "remaining": 0, "done": action(world, params)}
+    return _fault(world.faults.order(name, body.get("count"), **params))
 
 
 def _clear_faults(world: World, body: dict[str, Any]) -> object:
@@ -161,4 +171,8 @@ def _add_redirect_uri(world: World, body: dict[str, Any]) -> object:
 
 def _advance_clock(world: World, body: dict[str, Any]) -> object:
     world.clock.advance(float(body["advanceSeconds"]))
+    world.push.tick()
     return {"now": world.now().isoformat()}
+
+
+_ACTIONS: Mapping[str, _Handler] = {_REVOKE: _revoke, **notifications_control.ACTIONS}

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sandbox.microsoft365 import graph_batch, graph_mail, mailboxes, tokens
+from sandbox.microsoft365 import graph_batch, graph_mail, mailboxes, subscriptions, tokens
 from sandbox.microsoft365 import graph_faults as faults
 from sandbox.microsoft365.delta import Delta
 from sandbox.microsoft365.faults import Fault
@@ -36,9 +36,13 @@ _PATHS = {
     "folder": _FOLDER,
     "messages": _FOLDER + r"/messages",
     "delta": _FOLDER + r"/messages/(?:microsoft\.graph\.)?delta(?:\(\))?",
+    "subscriptions": r"/subscriptions",
+    "subscription": r"/subscriptions/(?P<subscription>[^/]+)",
+    "reauthorize": r"/subscriptions/(?P<subscription>[^/]+)/reauthorize",
     "message": _ME + r"(?:/mailFolders/[^/]+)?/messages(?:/(?P<message>[^/()']+)|\('(?P<named>[^']+)'\))",
 }
 _OPERATIONS = [(name, re.compile(path + "/?", re.IGNORECASE)) for name, path in _PATHS.items()]
+_SUBSCRIPTIONS = {"subscriptions", "subscription", "reauthorize"}
 _SERVICE_TIME = 0.002
 """Seconds that a request takes at the least, so that others which come meanwhile are seen to be concurrent."""
 _VERSION = re.compile(r"/v1\.0(?=/)", re.IGNORECASE)
@@ -100,10 +104,20 @@ class Graph:
         if name == "batch":
             run = partial(self._judged, ids=ids, held=held)
             answer = self._guarded(lambda: graph_batch.answer(call, run), ids)
+        elif name == "subscriptions" and call.method == "POST":
+            answer = await self._create_subscription(call, ids, held)
         else:
             answer = self._judged(call, ids=ids, held=held)
         response = _response(answer, ids)
         return _CutResponse(response) if self._take(faults.CUT, call, name) else response
+
+    async def _create_subscription(self, call: Call, ids: RequestIds, held: int) -> Answer:
+        """The one operation that waits for others: it calls the app back before it answers."""
+        try:
+            self._admit(call, held)
+            return await subscriptions.create(self._world, call)
+        except GraphError as error:
+            return error_answer(error, ids, self._world.now())
 
     def _guarded(self, run: Callable[[], Answer], ids: RequestIds) -> Answer:
         try:
@@ -115,15 +129,19 @@ class Graph:
         """One request, alone or out of a batch."""
 
         def run() -> Answer:
-            name, parts = _operation(call.path)
-            self._throttle.count(call.claims.app_id, call.user.user_id)
-            if not held:
-                raise too_many_at_once()
-            self._strike(call, name)
-            self._authorize(call, name, parts.get("user"))
-            return self._dispatch(call, name, parts)
+            return self._dispatch(call, *self._admit(call, held))
 
         return self._guarded(run, ids)
+
+    def _admit(self, call: Call, held: int) -> tuple[str, dict[str, str]]:
+        """The operation and its parts, unless something forbids it."""
+        name, parts = _operation(call.path)
+        self._throttle.count(call.claims.app_id, call.user.user_id)
+        if not held:
+            raise too_many_at_once()
+        self._strike(call, name)
+        self._authorize(call, name, parts.get("user"))
+        return name, parts
 
     def _take(self, fault: str, call: Call, operation: str) -> Fault | None:
         return self._world.faults.take(fault, address=call.user.user_principal_name, operation=operation)
@@ -155,7 +173,7 @@ class Graph:
                 message = "Insufficient privileges to complete the operation."
                 raise GraphError(403, "Authorization_RequestDenied", message)
             raise _access_denied()
-        if call.method != "GET":
+        if call.method != "GET" and operation not in _SUBSCRIPTIONS:
             raise _access_denied()  # whatever changes anything needs more than Mail.Read
 
     def _dispatch(self, call: Call, operation: str, parts: dict[str, str]) -> Answer:
@@ -172,6 +190,8 @@ class Graph:
                 return self._delta.answer(call, root, folder)
             case "message":
                 return graph_mail.message(call, root, parts.get("message") or parts.get("named") or "")
+        if operation in _SUBSCRIPTIONS:
+            return subscriptions.answer(self._world, call, operation, parts.get("subscription", ""))
         segment = call.path.strip("/").split("/")[0]
         raise GraphError(400, "BadRequest", f"Resource not found for the segment '{segment}'.")
 

@@ -1,6 +1,6 @@
 """The faults that can be ordered from Graph. `address` restricts one to a user, `operation` to an operation.
 
-Operations: me, folder, messages, message, delta, batch.
+Operations: me, folder, messages, message, delta, batch, subscriptions, subscription, reauthorize.
 """
 
 from sandbox.microsoft365.faults import register

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
@@ -80,14 +81,16 @@ class Folder:
         end = bisect.bisect_right(rows, high, key=lambda m: m.received) if high else len(rows)
         return rows[begin:end]
 
-    def log(self, kind: Kind, message: Message, properties: Iterable[str] = ()) -> None:
+    def log(self, kind: Kind, message: Message, properties: Iterable[str] = ()) -> Change:
         """Notes a change; `message` is in the folder, or has just left it."""
         if kind == "created":
             self.messages[message.immutable_id] = message
         elif kind == "removed":
             del self.messages[message.immutable_id]
         self._sorted = self._sorted and kind == "updated"
-        self.changes.append(Change(kind, message, message.id, frozenset(properties)))
+        change = Change(kind, message, message.id, frozenset(properties))
+        self.changes.append(change)
+        return change
 
 
 def _order(message: Message) -> tuple[datetime, int]:
@@ -95,10 +98,16 @@ def _order(message: Message) -> tuple[datetime, int]:
 
 
 class Mailbox:
-    """One user's mailbox. Its messages have ids that no other mailbox of the user, before or after, gives out."""
+    """One user's mailbox. Its messages have ids that no other mailbox of the user, before or after, gives out.
 
-    def __init__(self, user_id: str, now: Callable[[], datetime]) -> None:
+    `on_change` hears of every change, with the id of its folder.
+    """
+
+    def __init__(
+        self, user_id: str, now: Callable[[], datetime], on_change: Callable[[str, Change], None] | None = None
+    ) -> None:
         self.user_id = user_id
+        self._on_change = on_change
         self._guid = str(uuid.uuid4())
         self.now = now
         self._numbers = 0
@@ -147,34 +156,39 @@ class Mailbox:
         message.properties = {**mail.properties, **self._added(message, mail)}
         self._messages[immutable_id] = message
         self._by_mutable[message.id] = message
-        target.log("created", message)
+        self._log(target, "created", message)
         return message
 
     def update(self, message: Message, changes: dict[str, Any]) -> None:
         """Changes properties such as `isRead`."""
         message.properties.update(changes)
         self._touch(message)
-        self.folders[message.folder_id].log("updated", message, (*changes, "changeKey", "lastModifiedDateTime"))
+        self._log(self.folders[message.folder_id], "updated", message, (*changes, "changeKey", "lastModifiedDateTime"))
 
     def move(self, message: Message, folder: str) -> None:
         """Moves a message: its mutable id changes, the immutable one stays."""
         target = self._folder(folder)
         if target.id == message.folder_id:
             return
-        self.folders[message.folder_id].log("removed", message)
+        self._log(self.folders[message.folder_id], "removed", message)
         del self._by_mutable[message.id]
         message.moves += 1
         message.id = mailbox_ids.message_id(self._guid, message.number, message.moves)
         message.folder_id = target.id
         self._by_mutable[message.id] = message
         self._touch(message)
-        target.log("created", message)
+        self._log(target, "created", message)
 
     def delete(self, message: Message) -> None:
         """Deletes a message for good."""
-        self.folders[message.folder_id].log("removed", message)
+        self._log(self.folders[message.folder_id], "removed", message)
         del self._messages[message.immutable_id]
         del self._by_mutable[message.id]
+
+    def _log(self, folder: Folder, kind: Kind, message: Message, properties: Iterable[str] = ()) -> None:
+        change = folder.log(kind, message, properties)
+        if self._on_change:
+            self._on_change(folder.id, change)
 
     def _folder(self, name: str) -> Folder:
         folder = self.folder(name)
@@ -227,4 +241,4 @@ class Mailbox:
 
 def create(world: "World", user: "User") -> Mailbox:
     """The factory of a world's mailboxes."""
-    return Mailbox(user.user_id, world.now)
+    return Mailbox(user.user_id, world.now, partial(world.push.changed, user))

@@ -4,6 +4,7 @@ One process and one event loop, so that a request sees the world as the one befo
 """
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,25 +31,37 @@ class Ports:
 class _ByPort:
     """Sends a request to the app of the port it came in by."""
 
-    def __init__(self, ports: list[int]) -> None:
+    def __init__(self, ports: list[int], trust: ssl.SSLContext) -> None:
         self._ports = ports
+        self._trust = trust
         self._apps: dict[int, ASGIApp] = {}
+        self._world: World | None = None
 
     def show(self, world: World) -> Addresses:
-        """Serves this world from now on, and tells it its addresses."""
+        """Serves this world from now on, tells it its addresses and whom to trust."""
+        if self._world:
+            self._world.push.close_from_outside()
+        self._world = world
+        world.push.trust = self._trust
         entra_url, graph_url, vault_url, control_url = (f"https://localhost:{port}" for port in self._ports)
         world.addresses = Addresses(entra_url, f"{graph_url}/v1.0", vault_url, control_url)
         apps = (entra.app(world), graph.app(world), key_vault.app(world), control.app(world))
         self._apps = dict(zip(self._ports, apps, strict=True))
         return world.addresses
 
+    async def close(self) -> None:
+        """Ends what the world does of its own accord."""
+        if self._world:
+            await self._world.push.close()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._apps[scope["server"][1]](scope, receive, send)
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, by_port: _ByPort, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
+        self._by_port = by_port
         self._on_ready = on_ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -56,6 +69,7 @@ class _Server(uvicorn.Server):
         self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._by_port.close()
         # A polite TLS close waits for the other side, and a client that keeps its connection pool never answers.
         for connection in list(self.server_state.connections):
             connection.transport.abort()
@@ -74,11 +88,12 @@ def _listen(port: int) -> socket.socket:
 
 
 def _prepare(
-    certificate: Path, key: Path, ports: Ports, on_ready: Callable[[], None]
+    certificate: Path, key: Path, ca: Path, ports: Ports, on_ready: Callable[[], None]
 ) -> tuple[_ByPort, _Server, list[socket.socket]]:
     """Binds the ports and builds the server."""
     sockets = [_listen(port) for port in astuple(ports)]
-    by_port = _ByPort([listener.getsockname()[1] for listener in sockets])
+    trust = ssl.create_default_context(cafile=ca)
+    by_port = _ByPort([listener.getsockname()[1] for listener in sockets], trust)
     config = uvicorn.Config(
         by_port,
         ssl_certfile=certificate,
@@ -90,24 +105,29 @@ def _prepare(
         timeout_keep_alive=120,
         timeout_graceful_shutdown=1,
     )
-    return by_port, _Server(config, on_ready), sockets
+    return by_port, _Server(config, by_port, on_ready), sockets
 
 
-def serve(world: World, *, certificate: Path, key: Path, ports: Ports, on_ready: Callable[[Addresses], None]) -> None:
-    """Serves until SIGTERM or SIGINT. `on_ready` is called once every port answers."""
-    by_port, server, sockets = _prepare(certificate, key, ports, lambda: on_ready(world.addresses))
+def serve(
+    world: World, *, certificate: Path, key: Path, ca: Path, ports: Ports, on_ready: Callable[[Addresses], None]
+) -> None:
+    """Serves until SIGTERM or SIGINT. `on_ready` is called once every port answers.
+
+    `ca`: the authority of the app's certificate, which notifications are sent to.
+    """
+    by_port, server, sockets = _prepare(certificate, key, ca, ports, lambda: on_ready(world.addresses))
     by_port.show(world)
     server.run(sockets)
 
 
 @contextmanager
-def running(*, certificate: Path, key: Path) -> Iterator[Callable[[World], Addresses]]:
+def running(*, certificate: Path, key: Path, ca: Path) -> Iterator[Callable[[World], Addresses]]:
     """Serves from a thread, on free ports, while the context lasts: for tests.
 
     Yields the function that puts a world on these ports, in place of the one before.
     """
     ready = threading.Event()
-    by_port, server, sockets = _prepare(certificate, key, Ports(), ready.set)
+    by_port, server, sockets = _prepare(certificate, key, ca, Ports(), ready.set)
     thread = threading.Thread(target=server.run, args=(sockets,), name="microsoft365")
     thread.start()
     try:

@@ -61,12 +61,14 @@ class InvalidAuthenticationToken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AccessClaims:
-    """Who a Graph access token speaks for, and what it allows."""
+    """Who a Graph access token speaks for, what it allows, of which grant it is and when it ends."""
 
     tenant_id: str
     user_id: str
     app_id: str
     scopes: frozenset[str]
+    grant_id: str
+    expires_at: datetime
 
 
 def issuer(world: World, tenant_id: str) -> str:
@@ -186,7 +188,14 @@ def verify_graph(world: World, request: Request) -> AccessClaims:
     user = world.users.get(claims["oid"])
     if user is None or not world.grants.in_force(user.user_id, claims.get("sid", "")):
         raise InvalidAuthenticationToken("Access token validation failure. The grant has been revoked.")
-    return AccessClaims(user.tenant_id, user.user_id, claims["appid"], frozenset(claims["scp"].split()))
+    return AccessClaims(
+        tenant_id=user.tenant_id,
+        user_id=user.user_id,
+        app_id=claims["appid"],
+        scopes=frozenset(claims["scp"].split()),
+        grant_id=claims["sid"],
+        expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+    )
 
 
 def _sign(world: World, claims: Mapping[str, object], now: datetime, lifetime: timedelta) -> str:

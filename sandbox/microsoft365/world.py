@@ -11,6 +11,7 @@ from sandbox import constants
 from sandbox.microsoft365.faults import Faults
 from sandbox.microsoft365.grants import Grants
 from sandbox.microsoft365.key_vault_state import Vault
+from sandbox.microsoft365.notifications import Push
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,10 +148,12 @@ class World:
     vault_officers: set[str] = field(default_factory=lambda: {constants.MANAGED_IDENTITY_PRINCIPAL_ID})
     grants: Grants = field(init=False)
     vault: Vault = field(init=False)
+    push: Push = field(init=False)
 
     def __post_init__(self) -> None:
         self.grants = Grants(self.clock)
         self.vault = Vault(self.clock)
+        self.push = Push(self)
         self.tenant(constants.HOME_TENANT_ID)
 
     def now(self) -> datetime:

@@ -48,7 +48,8 @@ def world(signing_key):
 @pytest.fixture(scope="session")
 def stand_in(tls_files):
     """The server, once for all tests; each test shows its own world on it."""
-    with running(certificate=tls_files / "chain.pem", key=tls_files / "key.pem") as show:
+    files = {"certificate": tls_files / "chain.pem", "key": tls_files / "key.pem", "ca": tls_files / "ca.pem"}
+    with running(**files) as show:
         yield show
 
 
