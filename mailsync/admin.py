@@ -1,4 +1,4 @@
-"""The operator's command line: `python -m mailsync.admin account add|list`, `mailbox list|show`.
+"""The operator's command line: `python -m mailsync.admin account add|list`, `mailbox list|show`, `signing-key rotate`.
 
 It works on the settings of the environment. Exit codes: 0 done, 1 failed (the reason is named), 2 usage.
 """
@@ -63,6 +63,15 @@ def _show_mailbox(options: argparse.Namespace) -> None:
         print("\n".join(mailbox_lines(mailbox)))
 
 
+def _rotate_signing_key(_options: argparse.Namespace) -> None:
+    key_id = app().signing_keys.rotate()
+    print(
+        f"Key {key_id} signs from two minutes from now; the one before stays good for what it has signed.\n"
+        "Subscriptions take the new key as they are renewed. Rotate again after a week at the earliest: until then\n"
+        "some are still signed with the older key, which the next rotation drops."
+    )
+
+
 def _find(text: str) -> Mailbox:
     if is_mailbox_id(text.lower()):
         found = [mailbox for mailbox in [app().mailboxes.get(text.lower())] if mailbox]
@@ -78,7 +87,7 @@ def _find(text: str) -> Mailbox:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m mailsync.admin", description="Siftrock Inbox Connector: operator.")
-    groups = parser.add_subparsers(required=True, metavar="account|mailbox")
+    groups = parser.add_subparsers(required=True, metavar="account|mailbox|signing-key")
     account = groups.add_parser("account", help="Siftrock accounts and the inboxes they admit")
     account_commands = account.add_subparsers(required=True, metavar="add|list")
     add = _command(account_commands, "add", _add_account, "add an account", as_json=False)
@@ -96,6 +105,9 @@ def _parser() -> argparse.ArgumentParser:
     _command(mailbox_commands, "list", _list_mailboxes, "list the mailboxes")
     show = _command(mailbox_commands, "show", _show_mailbox, "show one mailbox")
     show.add_argument("mailbox", metavar="ADDRESS-OR-ID", help="its address or its mailbox id")
+    key = groups.add_parser("signing-key", help="the key by which notifications are known to be genuine")
+    key_commands = key.add_subparsers(required=True, metavar="rotate")
+    _command(key_commands, "rotate", _rotate_signing_key, "make a new key", as_json=False)
     return parser
 
 

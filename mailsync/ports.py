@@ -138,7 +138,10 @@ class SigningKeys(Protocol):
         ...
 
     def rotate(self) -> str:
-        """Makes a new current key; the one before stays good for verifying. Returns the new id."""
+        """Makes a new key; the one before stays good for verifying. Returns the new id.
+
+        It becomes the current one two minutes later, when whoever meets it can know it.
+        """
         ...
 
 

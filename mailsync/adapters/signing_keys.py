@@ -49,14 +49,19 @@ class _Content(msgspec.Struct, frozen=True, kw_only=True):
 class KeyVaultSigningKeys:
     """Keys in memory, read from Key Vault when they are first needed. Threads may share it.
 
-    `locks`: where one program at a time gets the right to change the secret.
+    `locks`: where one program at a time gets the right to change the secret; asked for only then, because
+    the webhook, which reads only, should not import the SDK of tables.
     """
 
     def __init__(
-        self, settings: Settings, locks: SignInStore, clock: Clock, sleep: Callable[[float], None] = time.sleep
+        self,
+        settings: Settings,
+        locks: Callable[[], SignInStore],
+        clock: Clock,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._secrets = VaultSecrets(settings, sleep)
-        self._locks = locks
+        self._make_locks = locks
         self._clock = clock
         self._keys: tuple[_Key, ...] = ()
         self._read_at: datetime | None = None
@@ -145,28 +150,29 @@ class KeyVaultSigningKeys:
 
     def _change(self, change: Callable[[tuple[_Key, ...]], tuple[_Key, ...]]) -> tuple[_Key, ...]:
         """Reads, changes and writes the secret; Key Vault has no conditional write, so this is done under a lock."""
-        lock = self._lock()
+        locks = self._make_locks()
+        lock = self._lock(locks)
         try:
             known = self._load()
             keys = change(known)
             if keys != known:
                 self._secrets.set(SECRET, msgspec.json.encode(_Content(keys=keys)).decode(), CONTENT_TYPE)
         finally:
-            self._locks.take(lock)
+            locks.take(lock)
         with self._reading:
             self._keep(keys)
         return keys
 
-    def _lock(self) -> SignInRecord:
+    def _lock(self, locks: SignInStore) -> SignInRecord:
         now = self._clock()
-        held = self._locks.get(_LOCK)
+        held = locks.get(_LOCK)
         if held and held.expires_at <= now:
-            self._locks.take(held)
+            locks.take(held)
         try:
-            self._locks.put(SignInRecord(_LOCK, "locked", now + _LOCKED))
+            locks.put(SignInRecord(_LOCK, "locked", now + _LOCKED))
         except StaleWrite as error:
             raise RetryLater("signing_key_being_made", "Another instance is making the signing key.", 2) from error
-        taken = self._locks.get(_LOCK)
+        taken = locks.get(_LOCK)
         if taken is None:
             raise RetryLater("signing_key_being_made", "The lock on the signing key was lost.", 2)
         return taken

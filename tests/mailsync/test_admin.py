@@ -8,15 +8,18 @@ from types import SimpleNamespace
 import pytest
 
 from mailsync import admin
-from mailsync.errors import Misconfigured
+from mailsync.errors import Misconfigured, RetryLater
 from mailsync.models import Account, Folder, History, Mailbox, MailboxState
+from tests.fakes.signing_keys import FakeSigningKeys
 from tests.fakes.stores import FakeAccountStore, FakeMailboxStore
 from tests.mailsync.sign_in import MAILBOX, NOW, OTHER_TENANT, SETTINGS, TENANT, USER
 
 
 @pytest.fixture
 def parts(monkeypatch):
-    parts = SimpleNamespace(accounts=FakeAccountStore(), mailboxes=FakeMailboxStore(), settings=SETTINGS)
+    parts = SimpleNamespace(
+        accounts=FakeAccountStore(), mailboxes=FakeMailboxStore(), settings=SETTINGS, signing_keys=FakeSigningKeys()
+    )
     monkeypatch.setattr(admin, "app", lambda: parts)
     return parts
 
@@ -173,3 +176,19 @@ def test_usage_errors_exit_with_2(arguments, capsys):
         admin.main(arguments)
     assert caught.value.code == 2
     capsys.readouterr()
+
+
+def test_the_signing_key_is_rotated(parts, capsys):
+    before, _ = parts.signing_keys.current()
+    assert admin.main(["signing-key", "rotate"]) == 0
+    after, key = parts.signing_keys.current()
+    assert after != before
+    out = capsys.readouterr().out
+    assert f"Key {after} signs" in out
+    assert key.hex() not in out
+
+
+def test_a_signing_key_that_is_being_made_is_told(parts, capsys):
+    parts.signing_keys.failure = RetryLater("signing_key_being_made", "Another instance is making the signing key.")
+    assert admin.main(["signing-key", "rotate"]) == 1
+    assert "signing_key_being_made: Another instance" in capsys.readouterr().err
