@@ -1,0 +1,385 @@
+"""What Graph posts, on fakes."""
+
+import asyncio
+import json
+import logging
+import threading
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailsync import client_state
+from mailsync.adapters.queue import encode_hint
+from mailsync.errors import Misconfigured, Rejected, RetryLater
+from mailsync.models import Hint, mailbox_id
+from mailsync.notifications import Accepted, Notifications
+from mailsync.telemetry import Tally
+from tests.fakes.queue_and_vault import FakeHintQueue
+from tests.fakes.signing_keys import FakeSigningKeys
+
+TENANT = "aaaaaaaa-0000-4000-8000-000000000001"
+OTHER_TENANT = "aaaaaaaa-0000-4000-8000-000000000002"
+USERS = [f"bbbbbbbb-0000-4000-8000-00000000000{number}" for number in range(10)]
+BOX = mailbox_id(TENANT, USERS[1])
+OTHER_BOX = mailbox_id(OTHER_TENANT, USERS[2])
+NOW = datetime(2026, 11, 25, 8, 30, tzinfo=UTC)
+
+
+class Webhook:
+    """The receiver on fakes."""
+
+    def __init__(self, seconds=30.0):
+        self.keys = FakeSigningKeys()
+        self.queue = FakeHintQueue()
+        self.made = []
+        self.notifications = Notifications(self._keys, self._queue, lambda: NOW, seconds)
+
+    def _keys(self):
+        self.made.append("keys")
+        return self.keys
+
+    def _queue(self):
+        self.made.append("queue")
+        return self.queue
+
+    def item(self, box=BOX, message="m1", **changes):
+        """A change notification as Graph documents it; a change to None leaves the property out."""
+        values = {
+            "id": "lsgTZMr9KwAAA",
+            "subscriptionId": f"subscription-{box[-1]}",
+            "subscriptionExpirationDateTime": "2026-12-01T00:00:00.0000000Z",
+            "clientState": client_state.make(self.keys, box, "nonce")[0],
+            "changeType": "created",
+            "resource": f"Users/{box[37:]}/Messages/{message}",
+            "tenantId": box[:36],
+            "resourceData": {
+                "@odata.type": "#Microsoft.Graph.Message",
+                "@odata.id": f"Users/{box[37:]}/Messages/{message}",
+                "@odata.etag": 'W/"CQAAABYAAAD"',
+                "id": message,
+            },
+        } | changes
+        return {name: value for name, value in values.items() if value is not None}
+
+    def lifecycle(self, event, box=BOX, **changes):
+        nothing = {"id": None, "changeType": None, "resource": None, "resourceData": None}
+        return self.item(box, lifecycleEvent=event, **nothing, **changes)
+
+    def post(self, *items):
+        return self.post_body(json.dumps({"value": items}).encode())
+
+    def post_body(self, body):
+        return asyncio.run(self.notifications.receive(body))
+
+    def hints(self):
+        return [hint for hint, _ in self.queue.take()]
+
+
+@pytest.fixture
+def webhook():
+    return Webhook()
+
+
+def test_a_notification_becomes_a_hint(webhook):
+    assert webhook.post(webhook.item()) == Accepted(items=1, mailboxes=1, forged=0)
+    assert webhook.hints() == [Hint(BOX, NOW, pushed=True, created=("m1",))]
+
+
+def test_one_post_one_hint_a_mailbox(webhook):
+    items = [webhook.item(box, f"m{number}") for number in range(30) for box in (BOX, OTHER_BOX)]
+    assert webhook.post(*items, webhook.item(BOX, "m3")) == Accepted(items=61, mailboxes=2, forged=0)
+    hints = {hint.mailbox_id: hint for hint in webhook.hints()}
+    assert set(hints) == {BOX, OTHER_BOX}
+    assert hints[BOX].created == hints[OTHER_BOX].created == tuple(f"m{number}" for number in range(30))
+
+
+def test_changes_and_deletions_name_no_new_message(webhook):
+    webhook.post(webhook.item(changeType="updated"), webhook.item(message="m2", changeType="deleted"))
+    assert webhook.hints() == [Hint(BOX, NOW, pushed=True)]
+
+
+def test_lifecycle_events(webhook):
+    webhook.post(webhook.lifecycle("reauthorizationRequired"))
+    webhook.post(webhook.lifecycle("subscriptionRemoved"))
+    webhook.post(webhook.lifecycle("missed"))
+    webhook.post(webhook.lifecycle("ofLaterDays"))
+    assert webhook.hints() == [
+        Hint(BOX, NOW, pushed=True, renew=("subscription-1",)),
+        Hint(BOX, NOW, removed=("subscription-1",)),
+        Hint(BOX, NOW, pushed=True),
+        Hint(BOX, NOW, pushed=True),
+    ]
+
+
+def test_lifecycle_and_change_notifications_may_be_mixed(webhook):
+    webhook.post(
+        webhook.lifecycle("subscriptionRemoved"),
+        webhook.lifecycle("reauthorizationRequired", subscriptionId="another"),
+        webhook.item(),
+    )
+    assert webhook.hints() == [
+        Hint(BOX, NOW, pushed=True, created=("m1",), renew=("another",), removed=("subscription-1",))
+    ]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"clientState": None},
+        {"clientState": ""},
+        {"clientState": "secret"},
+        {"tenantId": None},
+        {"tenantId": OTHER_TENANT},
+        {"tenantId": ""},
+        {"resource": f"Users/{USERS[2]}/Messages/m1"},
+        {"resource": f"users/{USERS[2].upper()}/mailFolders('inbox')/messages/m1"},
+    ],
+)
+def test_a_forged_item_is_dropped_and_the_others_are_not(webhook, changes):
+    assert webhook.post(webhook.item(message="forged", **changes)) == Accepted(items=0, mailboxes=0, forged=1)
+    assert webhook.hints() == []
+    webhook.post(webhook.item(message="forged", **changes), webhook.item(OTHER_BOX))
+    assert webhook.hints() == [Hint(OTHER_BOX, NOW, pushed=True, created=("m1",))]
+
+
+def test_a_client_state_of_another_mailbox_is_of_no_use(webhook):
+    stolen = webhook.item(BOX)["clientState"]
+    assert webhook.post(webhook.item(OTHER_BOX, clientState=stolen)).forged == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tenantId": TENANT.upper()},
+        {"resource": f"users/{USERS[1].upper()}/messages/m1"},
+        {"resource": "Users/owner@contoso.example/Messages/m1"},
+        {"resource": None},
+        {"resourceData": None},
+        {"changeType": None},
+        {"new": {"of": ["later", "days"]}},
+    ],
+)
+def test_other_spellings_are_genuine(webhook, changes):
+    assert webhook.post(webhook.item(**changes)).items == 1
+    assert [hint.mailbox_id for hint in webhook.hints()] == [BOX]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"null",
+        b'{"value": null}',
+        b'{"value": {}}',
+        b'{"value": [5]}',
+        b'{"value": [{}]}',
+        b'{"value": [{"subscriptionId": 5}]}',
+        b'{"value": [{"subscriptionId": "s", "clientState": 5}]}',
+        b'{"value": []} trailing',
+        b'\xef\xbb\xbf{"value": []}',
+        b'{"value": [{"subscriptionId": "\xff"}]}',
+        '{"value": []}'.encode("utf-16"),
+        b"[" * 100_000,
+        b'{"other": ' + b"[" * 100_000,
+    ],
+)
+def test_what_is_malformed_is_rejected(webhook, body):
+    with pytest.raises(Rejected) as refusal:
+        webhook.post_body(body)
+    assert refusal.value.reason == "bad_notifications"
+    assert webhook.made == []
+
+
+def test_one_malformed_item_spoils_the_post(webhook):
+    with pytest.raises(Rejected):
+        webhook.post(webhook.item(), {"subscriptionId": None})
+    assert webhook.hints() == []
+
+
+def test_an_empty_collection_is_nothing(webhook):
+    assert webhook.post() == Accepted(items=0, mailboxes=0, forged=0)
+
+
+@given(st.binary(max_size=300))
+def test_bytes_never_queue_anything(body):
+    webhook = Webhook()
+    with suppress(Rejected):
+        assert webhook.post_body(body).items == 0
+    assert webhook.hints() == []
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    max_leaves=8,
+)
+near_items = st.fixed_dictionaries(
+    {"subscriptionId": st.text(max_size=40)},
+    optional={
+        name: st.text(max_size=150) | json_values
+        for name in ("clientState", "tenantId", "changeType", "lifecycleEvent", "resource", "resourceData")
+    },
+)
+
+
+@given(st.lists(near_items | json_values, max_size=4))
+def test_what_looks_like_notifications_never_queues_anything(items):
+    webhook = Webhook()
+    try:
+        accepted = webhook.post(*items)
+    except Rejected:
+        pass
+    else:
+        assert accepted == Accepted(items=0, mailboxes=0, forged=len(items))
+    assert webhook.hints() == []
+
+
+@given(st.data())
+def test_a_genuine_item_altered_anywhere_is_none(data):
+    webhook = Webhook()
+    item = webhook.item()
+    name = data.draw(st.sampled_from(["clientState", "tenantId"]))
+    place = data.draw(st.integers(0, len(item[name]) - 1))
+    other = data.draw(st.characters(codec="utf-8"))
+    altered = item[name][:place] + other + item[name][place + 1 :]
+    genuine = altered == item[name] or (name == "tenantId" and altered.lower() == item[name])
+    assert webhook.post(item | {name: altered}).items == genuine
+
+
+def test_a_hint_fits_a_queue_message_whatever_graph_names(webhook):
+    items = [webhook.item(message=f"{number:03}" + "m" * 509) for number in range(100)]
+    items += [webhook.item(message="m" * 513), webhook.item(message="\U0001f4e7" * 500)]
+    for event in ("reauthorizationRequired", "subscriptionRemoved"):
+        items += [webhook.lifecycle(event, subscriptionId=f"{number:02}" + "s" * 62) for number in range(50)]
+    webhook.post(*items)
+    [hint] = webhook.hints()
+    assert (len(hint.created), len(hint.renew), len(hint.removed)) == (50, 20, 20)
+    assert len(encode_hint(hint)) < 48 * 1024
+
+
+@pytest.mark.parametrize("boxes", [1, 9])
+@pytest.mark.parametrize(
+    "error",
+    [
+        RetryLater("storage_unavailable", "Away."),
+        Misconfigured("storage_forbidden", "No."),
+        Rejected("storage_refused", "No."),
+    ],
+)
+def test_a_hint_that_is_not_queued_is_told(webhook, boxes, error):
+    webhook.queue.failure = error
+    with pytest.raises(type(error)) as told:
+        webhook.post(*[webhook.item(mailbox_id(TENANT, user)) for user in USERS[:boxes]])
+    assert told.value.reason == error.reason
+
+
+def test_of_many_hints_one_that_is_not_queued_is_told_and_the_others_are_sent(webhook):
+    class Picky(FakeHintQueue):
+        def send(self, hint, delay=0):
+            if hint.mailbox_id.endswith("4"):
+                raise RetryLater("storage_unavailable", "Away.")
+            super().send(hint, delay)
+
+    webhook.queue = Picky()
+    with pytest.raises(RetryLater):
+        webhook.post(*[webhook.item(mailbox_id(TENANT, user)) for user in USERS])
+    webhook.notifications._senders.shutdown()
+    assert len(webhook.hints()) == 9
+
+
+def test_keys_out_of_reach_are_told_and_nothing_is_dropped(webhook):
+    item = webhook.item()
+    webhook.keys.failure = RetryLater("key_vault_unavailable", "Away.")
+    with pytest.raises(RetryLater):
+        webhook.post(item)
+
+
+def test_many_mailboxes_are_sent_side_by_side(webhook):
+    together = threading.Barrier(4, timeout=20)
+
+    class Waiting(FakeHintQueue):
+        def send(self, hint, delay=0):
+            together.wait()
+            super().send(hint, delay)
+
+    webhook.queue = Waiting()
+    webhook.post(*[webhook.item(mailbox_id(TENANT, user)) for user in USERS[:4]])
+    assert len(webhook.hints()) == 4
+
+
+def test_a_queue_that_does_not_answer_holds_nobody_longer_than_graph_waits():
+    webhook = Webhook(seconds=0.05)
+    answer = threading.Event()
+
+    class Silent(FakeHintQueue):
+        def send(self, hint, delay=0):
+            answer.wait(20)
+
+    webhook.queue = Silent()
+    started = time.monotonic()
+    try:
+        with pytest.raises(RetryLater) as late:
+            webhook.post(webhook.item())
+    finally:
+        answer.set()
+    assert late.value.reason == "notifications_late"
+    assert time.monotonic() - started < 5
+
+
+def test_posts_at_once_do_not_wait_for_each_other():
+    webhook = Webhook()
+    together = threading.Barrier(5, timeout=20)
+
+    class Waiting(FakeHintQueue):
+        def send(self, hint, delay=0):
+            together.wait()
+            super().send(hint, delay)
+
+    webhook.queue = Waiting()
+    body = json.dumps({"value": [webhook.item()]}).encode()
+
+    async def burst():
+        await asyncio.gather(*[webhook.notifications.receive(body) for _ in range(5)])
+
+    asyncio.run(burst())
+    assert len(webhook.hints()) == 5
+
+
+class TestTelemetry:
+    def test_counts_are_told(self, webhook, caplog):
+        with caplog.at_level(logging.INFO, logger="mailsync"):
+            webhook.post(webhook.item(), webhook.item(OTHER_BOX), webhook.item(clientState="x"))
+        assert caplog.messages == ["notifications_forged count=1", "notifications_accepted count=2 mailboxes=2"]
+
+    def test_a_flood_of_forgeries_is_a_line_now_and_then(self, webhook, caplog):
+        now = [0.0]
+        webhook.notifications._forged = Tally(10, lambda: now[0])
+        forged = webhook.item(clientState="the forger's words")
+        with caplog.at_level(logging.INFO, logger="mailsync"):
+            for second in range(21):
+                now[0] = float(second)
+                webhook.post(forged, forged)
+        assert caplog.messages == [f"notifications_forged count={count}" for count in (2, 20, 20)]
+
+    def test_what_is_left_of_a_flood_is_told_with_the_next_post(self, webhook, caplog):
+        now = [0.0]
+        webhook.notifications._forged = Tally(10, lambda: now[0])
+        for _ in range(3):
+            webhook.post(webhook.item(clientState="x"))
+        now[0] = 11.0
+        with caplog.at_level(logging.INFO, logger="mailsync"):
+            webhook.post(webhook.item())
+        assert "notifications_forged count=2" in caplog.messages
+
+    def test_nothing_posted_is_in_the_log(self, webhook, caplog):
+        item = webhook.item(message="the-message")
+        with caplog.at_level(logging.DEBUG):
+            webhook.post(item, webhook.item(clientState="guessed-state"))
+        for word in ("the-message", "guessed-state", item["clientState"], USERS[1]):
+            assert word not in caplog.text
