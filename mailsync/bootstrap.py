@@ -14,6 +14,7 @@ from mailsync.settings import Settings
 
 if TYPE_CHECKING:
     from mailsync.connect import Connector
+    from mailsync.disconnect import Disconnector
     from mailsync.notifications import Notifications
     from mailsync.poll import Poller
     from mailsync.ports import (
@@ -179,6 +180,13 @@ class App:
             queue=self.queue,
             clock=utc_now,
         )
+
+    @cached_property
+    def disconnector(self) -> "Disconnector":
+        """What lets a mailbox go."""
+        from mailsync.disconnect import Disconnector
+
+        return Disconnector(self.mailboxes, vault=self.vault, tokens=self.tokens, keeper=self.keeper, clock=utc_now)
 
     @cached_property
     def poller(self) -> "Poller":

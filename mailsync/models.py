@@ -72,13 +72,15 @@ class History(msgspec.Struct, frozen=True, omit_defaults=True):
 class Subscription(msgspec.Struct, frozen=True, omit_defaults=True):
     """A Graph change-notification subscription to one folder, as Graph granted it.
 
-    `nonce` and `key_id` are in its clientState (see `client_state`). `renewed_at`: when Graph last confirmed it.
+    `nonce` and `key_id` are in its clientState (see `client_state`). `made_at`: when it was made, `renewed_at`:
+    when Graph last confirmed it.
     """
 
     id: str
     nonce: str
     key_id: str
     expires_at: datetime
+    made_at: datetime
     renewed_at: datetime
 
 

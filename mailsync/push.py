@@ -105,9 +105,9 @@ def is_silent(mailbox: Mailbox, hint: Hint, arrived: Iterable[datetime], now: da
     """
     kept = [folder.subscription for folder in mailbox.folders if folder.subscription]
     known = mailbox.push_retry_at is not None
-    if known or hint.pushed or hint.continues or not kept or not is_subscribed(mailbox):
+    if known or _is_news(hint) or hint.looks or hint.continues or not kept or not is_subscribed(mailbox):
         return False
-    since = max(one.renewed_at for one in kept)
+    since = max(one.made_at for one in kept)
     if mailbox.last_notification_at:
         since = max(since, mailbox.last_notification_at)
     return any(since < received < now - _LATE for received in arrived)
@@ -158,8 +158,9 @@ def _healthy(mailbox: Mailbox) -> Mailbox:
 
 
 def _is_news(hint: Hint) -> bool:
-    """Whether Graph itself has just spoken: not a run's continuation, nor its looking again."""
-    return hint.pushed and not hint.continues and not hint.looks
+    """Whether Graph has just told of mail: it is no run's continuation or looking again, nor of the lifecycle alone."""
+    lifecycle = bool(hint.renew or hint.removed) and not hint.created
+    return hint.pushed and not (hint.continues or hint.looks or lifecycle)
 
 
 def _renewal_due(mailbox: Mailbox, kept: Subscription) -> datetime:

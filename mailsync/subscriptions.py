@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
 
+import msgspec
+
 from mailsync import client_state, push
 from mailsync.errors import MailsyncError, ReconnectRequired, Rejected, RetryLater, StaleWrite
 from mailsync.models import Folder, Hint, Mailbox, Subscription
@@ -18,6 +20,10 @@ from mailsync.push import Step
 from mailsync.settings import Settings
 from mailsync.telemetry import Event, emit
 from mailsync.tokens import TokenKeeper
+
+_LASTING = timedelta(minutes=30)
+"""What the token that makes or renews a subscription has to be good for: Graph notifies only while it is
+(https://learn.microsoft.com/graph/change-notifications-lifecycle-events)."""
 
 _OLDER_CAP = timedelta(minutes=4_230)
 """What Graph granted at the most before it allowed seven days, and some of its pages still say
@@ -115,7 +121,7 @@ class SubscriptionKeeper:
             if error.reason == "subscription_gone":
                 return False
             raise
-        renewed = Subscription(kept.id, kept.nonce, kept.key_id, expires_at, self._clock())
+        renewed = msgspec.structs.replace(kept, expires_at=expires_at, renewed_at=self._clock())
         record.mailbox = push.subscribed(record.mailbox, folder.name, renewed)
         return True
 
@@ -131,7 +137,8 @@ class SubscriptionKeeper:
             if error.reason != "subscription_exists" or not _make_room(folder, service):
                 raise
             subscription_id, expires_at = self._granted(ask)
-        made = Subscription(subscription_id, nonce, key_id, expires_at, self._clock())
+        now = self._clock()
+        made = Subscription(subscription_id, nonce, key_id, expires_at, made_at=now, renewed_at=now)
         record.mailbox = push.subscribed(record.mailbox, folder.name, made)
 
     def _granted[Granted](self, ask: Callable[[datetime], Granted]) -> Granted:
@@ -144,7 +151,8 @@ class SubscriptionKeeper:
         return ask(self._clock() + _OLDER_CAP)
 
     def _service(self, mailbox_id: str) -> SubscriptionService:
-        return self._subscriptions(partial(self._tokens.token, mailbox_id), partial(self._tokens.fresh, mailbox_id))
+        token = partial(self._tokens.token, mailbox_id, _LASTING)
+        return self._subscriptions(token, partial(self._tokens.fresh, mailbox_id))
 
     def _degrade(self, record: Record, reason: str, retry_after: float | None) -> None:
         record.mailbox = push.degraded(record.mailbox, reason, self._clock(), retry_after)

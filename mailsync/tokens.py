@@ -26,11 +26,11 @@ class TokenKeeper:
         self._grants: OrderedDict[str, Grant] = OrderedDict()
         self._lock = Lock()
 
-    def token(self, mailbox_id: str) -> str:
-        """An access token good for five minutes at the least. Raises what `fresh` raises."""
+    def token(self, mailbox_id: str, lasting: timedelta = _MARGIN) -> str:
+        """An access token good for five minutes at the least, or for `lasting`. Raises what `fresh` raises."""
         with self._lock:
             grant = self._grants.get(mailbox_id)
-            if grant and grant.expires_at - _MARGIN > self._clock():
+            if grant and grant.expires_at - lasting > self._clock():
                 self._grants.move_to_end(mailbox_id)
                 return grant.access_token
         return self.fresh(mailbox_id)

@@ -395,3 +395,26 @@ def test_one_that_stays_silent_is_made_anew_less_and_less_often():
         world.poll()
     assert 5 < world.subscriptions.calls.count("create") < 40
     assert len(world.subscriptions.held) == 1
+
+
+def test_a_reauthorization_neither_hides_silence_nor_ends_it():
+    world = connected()
+    for _ in range(2):
+        world.clock.advance(600)
+        world.graph.deliver(world.clock())
+        world.clock.advance(600)
+        world.hint(pushed=True, renew=(kept(world).id,))
+        world.work()
+        assert (world.mailbox.push, world.mailbox.push_reason) == (PushState.DEGRADED, "silent")
+
+
+def test_a_token_that_renews_lasts_a_while_and_is_not_fetched_again_for_it():
+    world = connected()
+    world.clock.advance(45 * 60)
+    assert world.directory.refreshed == 1
+    for _ in range(3):
+        world.hint(pushed=True, renew=(kept(world).id,))
+        world.work()
+        world.clock.advance(300)
+    assert world.subscriptions.calls.count("renew") == 3
+    assert world.directory.refreshed == 2

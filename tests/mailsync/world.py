@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from mailsync.adapters.message_rows import row_key
+from mailsync.disconnect import Disconnector
 from mailsync.models import Grant, Hint, Mailbox, StoredMessage, StoredToken, mailbox_id
 from mailsync.poll import Poller
 from mailsync.run import Limits
@@ -167,7 +168,7 @@ class World:
         self.keys = FakeSigningKeys()
         self.subscriptions = FakeSubscriptions(self.clock)
         given = settings(self.folders)
-        keeper = SubscriptionKeeper(
+        self.keeper = SubscriptionKeeper(
             given, keys=self.keys, subscriptions=self.subscriptions.factory, tokens=self.tokens, clock=self.clock
         )
         self.synchronizer = Synchronizer(
@@ -175,12 +176,20 @@ class World:
             mailboxes=self.mailboxes,
             messages=self.messages,
             tokens=self.tokens,
-            keeper=keeper,
+            keeper=self.keeper,
             mail=self.service.factory,
             queue=self.queue,
             row_key=row_key,
             clock=self.clock,
             limits=self.limits,
+        )
+        self.disconnector = Disconnector(
+            self.mailboxes,
+            vault=self.vault,
+            tokens=self.tokens,
+            keeper=self.keeper,
+            clock=self.clock,
+            sleep=self.clock.advance,
         )
         self.poller = Poller(self.mailboxes, FakeSignInStore(), self.queue, self.clock)
         if not self.connected:
