@@ -42,7 +42,7 @@ class Push:
         self._world = world
         self.subscriptions = Subscriptions()
         self.timing = Timing()
-        self.trust: "ssl.SSLContext | bool" = True
+        self.trust: ssl.SSLContext | bool = True
         self.endpoints: dict[str, Endpoint] = {}
         self.client: httpx.AsyncClient
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -73,12 +73,11 @@ class Push:
 
     def changed(self, user: "User", folder_id: str, change: "Change") -> None:
         """Something has changed in a folder. From any thread."""
-        change_type = _CHANGE_TYPES[change.kind]
-        now = self._world.now()
+        loop, change_type, now = self._loop, _CHANGE_TYPES[change.kind], self._world.now()
         for subscription in self.subscriptions.of_user(user.user_id):
-            if subscription.wants(folder_id, change_type) and subscription.expires_at > now and self._loop:
-                body = self._item(subscription, change, change_type)
-                self._loop.call_soon_threadsafe(self._emit, Notification(subscription, body))
+            if loop and subscription.wants(folder_id, change_type) and subscription.expires_at > now:
+                notification = Notification(subscription, _item(subscription, change, change_type))
+                loop.call_soon_threadsafe(self._emit, notification)
 
     def lifecycle(self, subscription: Subscription, event: LifecycleEvent) -> None:
         """Sends a lifecycle event: https://learn.microsoft.com/graph/change-notifications-lifecycle-events."""
@@ -106,18 +105,6 @@ class Push:
                 if not self._world.faults.take(faults.WITHHOLD, address=self._address(subscription)):
                     self.lifecycle(subscription, "reauthorizationRequired")
 
-    def _item(self, subscription: Subscription, change: "Change", change_type: str) -> dict[str, Any]:
-        message = change.message
-        message_id = message.immutable_id if subscription.immutable else change.shown_id
-        resource = f"Users/{subscription.user_id}/Messages/{message_id}"
-        data = {
-            "@odata.type": "#Microsoft.Graph.Message",
-            "@odata.id": resource,
-            "@odata.etag": f'W/"{message.properties["changeKey"]}"',
-            "id": message_id,
-        }
-        return {**_envelope(subscription), "changeType": change_type, "resource": resource, "resourceData": data}
-
     def _emit(self, notification: Notification) -> None:
         """Sends a notification on its way, past the faults."""
         address = self._address(notification.subscription)
@@ -129,7 +116,10 @@ class Push:
             seconds += float(fault["seconds"])
         if fault := take(faults.REORDER, address=address):
             seconds += random.uniform(0, float(fault["seconds"]))
-        asyncio.get_running_loop().call_later(seconds, self._add, notification)
+        if seconds:
+            asyncio.get_running_loop().call_later(seconds, self._add, notification)
+        else:
+            self._add(notification)
 
     def _add(self, notification: Notification) -> None:
         if self._loop is None:
@@ -175,7 +165,10 @@ class Push:
         return self._world.users[subscription.user_id].user_principal_name
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+        if self._loop is None:
+            work.close()
+            return
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -183,6 +176,20 @@ class Push:
         while True:
             self.tick()
             await asyncio.sleep(_TICK)
+
+
+def _item(subscription: Subscription, change: "Change", change_type: str) -> dict[str, Any]:
+    """https://learn.microsoft.com/graph/api/resources/changenotification, without resource data."""
+    message = change.message
+    message_id = message.immutable_id if subscription.immutable else change.shown_id
+    resource = f"Users/{subscription.user_id}/Messages/{message_id}"
+    data = {
+        "@odata.type": "#Microsoft.Graph.Message",
+        "@odata.id": resource,
+        "@odata.etag": f'W/"{message.properties["changeKey"]}"',
+        "id": message_id,
+    }
+    return {**_envelope(subscription), "changeType": change_type, "resource": resource, "resourceData": data}
 
 
 def _envelope(subscription: Subscription) -> dict[str, Any]:

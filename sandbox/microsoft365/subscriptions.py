@@ -123,7 +123,6 @@ def _authorize(call: Call, subscription: Subscription) -> None:
     """https://learn.microsoft.com/graph/api/subscription-reauthorize."""
     subscription.grant_id = call.claims.grant_id
     subscription.authorized_until = call.claims.expires_at
-    subscription.reminded_at = None
 
 
 def _context(world: World, suffix: str) -> str:

@@ -54,5 +54,9 @@ class Subscriber(Inbox):
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    def endpoints(self):
+        """What the stand-in knows of the URLs it notifies."""
+        return self.client.get(f"{self.control}/subscriptions").json()["endpoints"]
+
     def fault(self, name, count=None, **params):
         return self.command("/faults", name=name, count=count, params=params)
