@@ -1,4 +1,5 @@
-"""The operator's command line: `python -m mailsync.admin account add|list`, `mailbox list|show`, `signing-key rotate`.
+"""The operator's command line: `python -m mailsync.admin account add|list`, `mailbox list|show|disconnect`,
+`signing-key rotate`.
 
 It works on the settings of the environment. Exit codes: 0 done, 1 failed (the reason is named), 2 usage.
 """
@@ -49,7 +50,7 @@ def _list_mailboxes(options: argparse.Namespace) -> None:
     if options.json:
         _print_json([mailbox_json(mailbox) for mailbox in mailboxes])
     elif mailboxes:
-        heads = ("ADDRESS", "ACCOUNT", "STATE", "MESSAGES", "LAST SUCCESS", "LAST ERROR", "NEXT POLL", "ID")
+        heads = ("ADDRESS", "ACCOUNT", "STATE", "PUSH", "MESSAGES", "LAST SUCCESS", "LAST ERROR", "NEXT POLL", "ID")
         print(table(heads, map(mailbox_row, mailboxes)))
     else:
         print(f"No mailbox is connected yet; send its owner to {app().settings.public_base_url}/connect")
@@ -61,6 +62,11 @@ def _show_mailbox(options: argparse.Namespace) -> None:
         _print_json(mailbox_json(mailbox))
     else:
         print("\n".join(mailbox_lines(mailbox)))
+
+
+def _disconnect_mailbox(options: argparse.Namespace) -> None:
+    mailbox = app().disconnector.disconnect(_find(options.mailbox.strip()).id)
+    print(f"{mailbox.address} is disconnected; what has been read of it stays. Its owner may connect it again.")
 
 
 def _rotate_signing_key(_options: argparse.Namespace) -> None:
@@ -101,10 +107,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     _command(account_commands, "list", _list_accounts, "list the accounts")
     mailbox = groups.add_parser("mailbox", help="connected inboxes and how they fare")
-    mailbox_commands = mailbox.add_subparsers(required=True, metavar="list|show")
+    mailbox_commands = mailbox.add_subparsers(required=True, metavar="list|show|disconnect")
     _command(mailbox_commands, "list", _list_mailboxes, "list the mailboxes")
     show = _command(mailbox_commands, "show", _show_mailbox, "show one mailbox")
-    show.add_argument("mailbox", metavar="ADDRESS-OR-ID", help="its address or its mailbox id")
+    disconnect = _command(mailbox_commands, "disconnect", _disconnect_mailbox, "stop reading a mailbox", as_json=False)
+    for command in (show, disconnect):
+        command.add_argument("mailbox", metavar="ADDRESS-OR-ID", help="its address or its mailbox id")
     key = groups.add_parser("signing-key", help="the key by which notifications are known to be genuine")
     key_commands = key.add_subparsers(required=True, metavar="rotate")
     _command(key_commands, "rotate", _rotate_signing_key, "make a new key", as_json=False)

@@ -60,16 +60,18 @@ def mailbox_json(mailbox: Mailbox) -> dict[str, object]:
         "notBefore": _iso(mailbox.not_before),
         "messages": mailbox.messages,
         "removed": mailbox.removed,
+        "push": _push_json(mailbox),
         "folders": [_folder_json(folder) for folder in mailbox.folders],
     }
 
 
 def mailbox_row(mailbox: Mailbox) -> tuple[str, ...]:
-    """`ADDRESS ACCOUNT STATE MESSAGES LAST-SUCCESS LAST-ERROR NEXT-POLL ID`."""
+    """`ADDRESS ACCOUNT STATE PUSH MESSAGES LAST-SUCCESS LAST-ERROR NEXT-POLL ID`."""
     return (
         mailbox.address,
         mailbox.account_id,
         mailbox.state.value,
+        mailbox.push.value,
         str(mailbox.messages),
         _time(mailbox.last_success_at),
         mailbox.last_error_reason or "-",
@@ -95,6 +97,8 @@ def mailbox_lines(mailbox: Mailbox) -> list[str]:
         ("failures in a row", str(mailbox.failures)),
         ("next poll", _time(mailbox.next_poll_at)),
         ("throttled until", _time(mailbox.not_before)),
+        ("push", _push(mailbox)),
+        ("last notification", _time(mailbox.last_notification_at)),
         ("messages", f"{mailbox.messages} ({mailbox.removed} removed by the owner)"),
     ]
     return _lines([*lines, *((f"folder {folder.name}", _progress(folder)) for folder in mailbox.folders)])
@@ -126,6 +130,31 @@ def _folder_json(folder: Folder) -> dict[str, object]:
             "done": history.done,
         },
     }
+
+
+def _push_json(mailbox: Mailbox) -> dict[str, object]:
+    return {
+        "state": mailbox.push.value,
+        "reason": mailbox.push_reason or None,
+        "expiresAt": _iso(_push_ends(mailbox)),
+        "lastNotificationAt": _iso(mailbox.last_notification_at),
+        "retryAt": _iso(mailbox.push_retry_at),
+        "failures": mailbox.push_failures,
+    }
+
+
+def _push(mailbox: Mailbox) -> str:
+    words = [mailbox.push.value + (f" ({mailbox.push_reason})" if mailbox.push_reason else "")]
+    if ends := _push_ends(mailbox):
+        words.append(f"subscribed until {_time(ends)}")
+    if mailbox.push_retry_at:
+        words.append(f"tried again at {_time(mailbox.push_retry_at)}")
+    return ", ".join(words)
+
+
+def _push_ends(mailbox: Mailbox) -> datetime | None:
+    """When the first of its subscriptions ends, unless it is renewed as it should be."""
+    return min((folder.subscription.expires_at for folder in mailbox.folders if folder.subscription), default=None)
 
 
 def _progress(folder: Folder) -> str:

@@ -6,7 +6,17 @@ import pytest
 
 from mailsync.adapters.mailboxes import TableMailboxStore
 from mailsync.errors import StaleWrite
-from mailsync.models import DueMailbox, Folder, History, Lease, Mailbox, MailboxState, mailbox_id
+from mailsync.models import (
+    DueMailbox,
+    Folder,
+    History,
+    Lease,
+    Mailbox,
+    MailboxState,
+    PushState,
+    Subscription,
+    mailbox_id,
+)
 from tests.fakes.stores import FakeMailboxStore
 
 NOW = datetime(2026, 11, 25, 8, 30, 0, 123000, tzinfo=UTC)
@@ -30,6 +40,7 @@ def a_mailbox(number: int = 1, **fields) -> Mailbox:
 
 def full_mailbox() -> Mailbox:
     history = History(before=NOW, skip=3, total=12_000, read=700)
+    subscription = Subscription(an_id(7)[:36], "nonce-nonce-nonce-22", "k" * 16, NOW + timedelta(days=6), NOW, NOW)
     return a_mailbox(
         mail="Vertrieb@acme.example",
         display_name="Vertrieb — 営業 🙂",
@@ -38,7 +49,7 @@ def full_mailbox() -> Mailbox:
             Folder(
                 "inbox", NOW - timedelta(days=30), "AAMkAD=", 2, "https://graph.example/d?t=" + "x" * 9000, False, 40
             ),
-            Folder("archive", NOW, history=history, filtered=False),
+            Folder("archive", NOW, history=history, filtered=False, subscription=subscription),
         ),
         next_poll_at=NOW + timedelta(minutes=5),
         not_before=NOW + timedelta(minutes=1, microseconds=77),
@@ -50,6 +61,11 @@ def full_mailbox() -> Mailbox:
         failures=3,
         messages=70_000,
         removed=4,
+        push=PushState.DEGRADED,
+        push_reason="silent",
+        push_retry_at=NOW + timedelta(minutes=8, microseconds=5),
+        push_failures=4,
+        last_notification_at=NOW - timedelta(minutes=3),
         lease=Lease("worker-1", NOW, NOW + timedelta(minutes=5)),
     )
 

@@ -9,7 +9,7 @@ import pytest
 
 from mailsync import admin
 from mailsync.errors import Misconfigured, RetryLater
-from mailsync.models import Account, Folder, History, Mailbox, MailboxState
+from mailsync.models import Account, Folder, History, Mailbox, MailboxState, PushState, Subscription
 from tests.fakes.signing_keys import FakeSigningKeys
 from tests.fakes.stores import FakeAccountStore, FakeMailboxStore
 from tests.mailsync.sign_in import MAILBOX, NOW, OTHER_TENANT, SETTINGS, TENANT, USER
@@ -104,8 +104,8 @@ def test_mailboxes_are_listed(parts, capsys):
     parts.mailboxes.save(second)
     assert admin.main(["mailbox", "list"]) == 0
     _, first, last = capsys.readouterr().out.splitlines()
-    assert first.split() == ["x@a.example", "a", "needs_reconnect", "12", "-", "grant_revoked", "-", second.id]
-    assert last.split()[:4] == ["Offers@shop.example", "shop", "active", "12"]
+    assert first.split() == ["x@a.example", "a", "needs_reconnect", "off", "12", "-", "grant_revoked", "-", second.id]
+    assert last.split()[:5] == ["Offers@shop.example", "shop", "active", "off", "12"]
     assert "2026-11-25 09:05:00Z" in last
     assert admin.main(["mailbox", "list", "--json"]) == 0
     assert [each["state"] for each in json.loads(capsys.readouterr().out)] == ["needs_reconnect", "active"]
@@ -132,6 +132,46 @@ def test_a_mailbox_is_shown_by_address_or_id(parts, capsys, name):
     assert shown["folders"][0]["history"] == {"before": None, "read": 100, "total": 7000, "done": False}
     assert (shown["folders"][1]["complete"], shown["folders"][1]["history"]) == (True, None)
     assert shown["nextPollAt"] == "2026-11-25T09:05:00Z"
+
+
+def test_push_is_shown_with_its_reason_and_times(parts, capsys):
+    minute = timedelta(minutes=1)
+    ends = Subscription("id", "secretish", "key", NOW + 9 * minute, NOW, NOW)
+    later = Subscription("id2", "nonce", "key", NOW + 20 * minute, NOW, NOW)
+    folders = (Folder("inbox", NOW, subscription=later), Folder("archive", NOW, subscription=ends))
+    parts.mailboxes.save(
+        mailbox(
+            folders=folders,
+            push=PushState.DEGRADED,
+            push_reason="silent",
+            push_retry_at=NOW + minute,
+            push_failures=2,
+            last_notification_at=NOW - minute,
+        )
+    )
+    assert admin.main(["mailbox", "show", MAILBOX]) == 0
+    text = capsys.readouterr().out
+    assert "degraded (silent), subscribed until 2026-11-25 09:09:00Z, tried again at 2026-11-25 09:01:00Z" in text
+    assert "last notification" in text
+    assert "secretish" not in text
+    assert admin.main(["mailbox", "show", MAILBOX, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["push"] == {
+        "state": "degraded",
+        "reason": "silent",
+        "expiresAt": "2026-11-25T09:09:00Z",
+        "lastNotificationAt": "2026-11-25T08:59:00Z",
+        "retryAt": "2026-11-25T09:01:00Z",
+        "failures": 2,
+    }
+
+
+def test_a_mailbox_is_disconnected_by_its_address(parts, capsys):
+    asked = []
+    parts.disconnector = SimpleNamespace(disconnect=lambda id_: asked.append(id_) or parts.mailboxes.get(id_))
+    parts.mailboxes.save(mailbox())
+    assert admin.main(["mailbox", "disconnect", "offers@SHOP.example"]) == 0
+    assert asked == [MAILBOX]
+    assert "Offers@shop.example is disconnected" in capsys.readouterr().out
 
 
 def test_history_without_a_count_yet_is_shown_as_unknown(parts, capsys):
