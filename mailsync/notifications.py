@@ -102,11 +102,14 @@ class Notifications:
         except TimeoutError as error:
             raise RetryLater("notifications_late", "The hints could not be queued in time.") from error
         # Told here and not on the thread: the worker knows by the task which invocation a log line is of.
+        self._tell(accepted)
+        return accepted
+
+    def _tell(self, accepted: Accepted) -> None:
         if forged := self._forged.add(accepted.forged):
             emit(Event.NOTIFICATIONS_FORGED, count=forged)
         if accepted.items:
             emit(Event.NOTIFICATIONS_ACCEPTED, count=accepted.items, mailboxes=accepted.mailboxes)
-        return accepted
 
     def _accept(self, body: bytes) -> Accepted:
         items = parse(body)

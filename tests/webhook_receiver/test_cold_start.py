@@ -43,7 +43,8 @@ asyncio.run(main())
 @pytest.fixture(scope="module")
 def started():
     """The answers of a process of its own, which has no settings at all."""
-    environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    kept = ("PATH", "HOME", "PYTHONDONTWRITEBYTECODE")
+    environment = {name: os.environ[name] for name in kept if name in os.environ}
     process = subprocess.run(
         [sys.executable, "-c", _HANDSHAKE],
         cwd=ROOT,
