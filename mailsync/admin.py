@@ -1,5 +1,4 @@
-"""The operator's command line: `python -m mailsync.admin account add|list`, `mailbox list|show|disconnect`,
-`signing-key rotate`.
+"""The operator's command line for accounts, mailboxes and the signing key: `python -m mailsync.admin --help`.
 
 It works on the settings of the environment. Exit codes: 0 done, 1 failed (the reason is named), 2 usage.
 """

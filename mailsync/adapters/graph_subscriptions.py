@@ -125,7 +125,7 @@ def _reason(operation: str, answer: Answer) -> str:
     if answer.status == 409:
         return "subscription_exists"
     if answer.status == 403:
-        return "subscription_quota" if is_about(answer, "quota", "limit") else "subscription_forbidden"
+        return "subscription_quota" if is_about(answer, "quota", "maximum") else "subscription_forbidden"
     if answer.status == 400 and is_about(answer, "expiration"):
         return "subscription_too_long"
     if answer.status == 400 and is_about(answer, "validation"):
