@@ -7,14 +7,28 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from mailsync import folder_reader
-from mailsync.errors import RetryLater
+from mailsync import client_state, folder_reader
+from mailsync.errors import Misconfigured, Rejected, RetryLater
+from mailsync.models import Hint, PushState
 from mailsync.run import Limits
-from tests.mailsync.world import World
+from tests.mailsync.world import BOX, START, World
 
 FOLDERS = ("inbox", "archive")
-AGES = st.integers(min_value=0, max_value=29 * 24 * 60).map(lambda minutes: timedelta(minutes=minutes))
+AGES = st.integers(min_value=0, max_value=20 * 24 * 60).map(lambda minutes: timedelta(minutes=minutes))
+LONGEST = timedelta(days=8)
+"""How far time may go on, so that what has been delivered stays within the window of thirty days."""
 ELSEWHERE = st.sampled_from(("inbox", "archive", "deleteditems"))
+ERRORS_OF_PUSH = st.sampled_from(
+    (
+        RetryLater("graph_unavailable", "out"),
+        RetryLater("graph_throttled", "wait", 900.0),
+        Rejected("subscription_gone", "no more"),
+        Rejected("subscription_exists", "another"),
+        Rejected("subscription_too_long", "less"),
+        Rejected("handshake_failed", "no answer"),
+        Misconfigured("key_vault_refused", "the operator must act"),
+    )
+)
 OPERATIONS = ("start_delta", "follow_delta", "history", "messages", "folder_id")
 
 
@@ -80,6 +94,49 @@ class Mailbox(RuleBasedStateMachine):
         if not self.world.graph.lagging:
             self.world.graph.catch_up()
 
+    @rule(data=st.data(), copies=st.integers(0, 2), late=st.integers(0, 300), delay=st.integers(0, 40))
+    def tell(self, data, copies, late, delay):
+        """Graph tells of messages, some long known, some not to be found: never, twice, late or out of order."""
+        known = st.sampled_from(self.ids) if self.ids else st.nothing()
+        created = tuple(data.draw(st.lists(known | st.just("gone"), max_size=3, unique=True)))
+        at = self.world.clock() - timedelta(seconds=late)
+        for _ in range(copies):
+            self.world.queue.send(Hint(BOX, at, pushed=True, created=created), delay)
+
+    @rule(announced=st.booleans(), copies=st.integers(0, 2), keep=st.integers(0, 1))
+    def lose_subscriptions(self, announced, copies, keep):
+        """Graph drops subscriptions, with or without a word, or asks for their renewal and drops nothing."""
+        ids = tuple(self.world.subscriptions.held)[keep:]
+        for id_ in ids:
+            del self.world.subscriptions.held[id_]
+        for _ in range(copies if announced else 0):
+            self.world.hint(pushed=True, removed=ids)
+
+    @rule(copies=st.integers(1, 2))
+    def ask_for_reauthorization(self, copies):
+        for _ in range(copies):
+            self.world.hint(pushed=True, renew=tuple(self.world.subscriptions.held))
+
+    @rule(
+        error=ERRORS_OF_PUSH, operation=st.sampled_from(("create", "renew", "delete", "ours")), times=st.integers(1, 3)
+    )
+    def refuse_subscriptions(self, error, operation, times):
+        self.world.subscriptions.fail(error, operation, times=times)
+
+    @rule()
+    def rotate_key(self):
+        self.world.keys.rotate()
+
+    @rule(seconds=st.sampled_from((60, 400, 3_600, 40_000)))
+    def time_passes(self, seconds):
+        if self.world.clock() + timedelta(seconds=seconds) < START + LONGEST:
+            self.world.clock.advance(seconds)
+
+    @rule()
+    def poll(self):
+        if (self.world.mailbox.next_poll_at or START) < START + LONGEST:
+            self.world.poll()
+
     @rule()
     def sync(self):
         self.world.hint()
@@ -102,9 +159,23 @@ class Mailbox(RuleBasedStateMachine):
         for _ in range(3):
             world.poll()
         self.check_rows()
+        self.check_push()
         assert all(folder.complete for folder in world.mailbox.folders)
         assert world.mailbox.lease is None
         assert not world.mailbox.last_error_reason
+
+    def check_push(self):
+        world, box = self.world, self.world.mailbox
+        held = world.subscriptions.held
+        assert len(held) <= len(FOLDERS)
+        assert {client_state.verify(world.keys, one.client_state) for one in held.values()} <= {BOX, None}
+        assert box.push is not PushState.OFF
+        assert (box.push is PushState.HEALTHY) == (not box.push_reason)
+        kept = [folder.subscription for folder in box.folders if folder.subscription]
+        if box.push is PushState.HEALTHY:
+            assert len(kept) == len(FOLDERS)
+        assert all(one.expires_at > box.next_poll_at for one in kept)
+        assert box.next_poll_at - world.clock() <= timedelta(hours=1 if box.push is PushState.HEALTHY else 1 / 12)
 
     def check_rows(self):
         world, rows = self.world, self.world.rows()
