@@ -7,6 +7,7 @@ import trustme
 
 from sandbox.microsoft365.server import running
 from sandbox.microsoft365.world import World, new_signing_key
+from tests.sandbox.webhook import serving
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,20 @@ def microsoft365(stand_in, world, tls_files):
         ca_file=str(tls_files / "ca.pem"),
         world=world,
     )
+
+
+@pytest.fixture(scope="session")
+def new_webhook(tls_files):
+    with serving(tls_files) as new:
+        yield new
+
+
+@pytest.fixture
+def webhook(new_webhook):
+    """An app to be notified."""
+    app = new_webhook()
+    yield app
+    app.end()
 
 
 @pytest.fixture

@@ -8,13 +8,6 @@ from sandbox.microsoft365.notifications_endpoint import Health
 from sandbox.microsoft365.notifications_timing import Timing
 from tests.sandbox.graph_client import mail
 from tests.sandbox.subscriber import Subscriber
-from tests.sandbox.webhook import listening
-
-
-@pytest.fixture
-def webhook(tls_files):
-    with listening(tls_files) as app:
-        yield app
 
 
 @pytest.fixture

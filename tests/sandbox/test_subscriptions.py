@@ -8,13 +8,6 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from sandbox.microsoft365 import subscriptions
 from tests.sandbox.graph_client import error_of
 from tests.sandbox.subscriber import RESOURCE, Subscriber
-from tests.sandbox.webhook import listening
-
-
-@pytest.fixture
-def webhook(tls_files):
-    with listening(tls_files) as app:
-        yield app
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""An app that is notified: over TLS, in a thread, answering as a test tells it to."""
+"""An app that is notified, over TLS, and answers as a test tells it to."""
 
 import asyncio
 import json
@@ -7,6 +7,7 @@ import threading
 from contextlib import contextmanager
 
 import uvicorn
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 
@@ -17,12 +18,12 @@ class Webhook:
     `echo` makes the answer to a handshake out of its token.
     """
 
-    def __init__(self):
+    def __init__(self, url):
         self.answers = []
         self.echo = PlainTextResponse
         self.handshakes = []
         self.posts = []
-        self.url = ""
+        self.url = url
         self._arrived = threading.Condition()
         self._over = asyncio.Event()
         self._loop = None
@@ -38,8 +39,6 @@ class Webhook:
         await response(scope, receive, send)
 
     async def _answer(self, scope, body):
-        from starlette.requests import Request
-
         request = Request(scope)
         if token := request.query_params.get("validationToken"):
             self.handshakes.append((scope["path"], dict(request.query_params), request.headers["content-type"]))
@@ -85,13 +84,20 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def listening(files):
-    """A webhook that listens while the context lasts."""
-    webhook = Webhook()
+def serving(files):
+    """Listens from a thread while the context lasts; yields what makes a webhook, which takes over from the last."""
     listener = socket.create_server(("127.0.0.1", 0))
-    webhook.url = f"https://localhost:{listener.getsockname()[1]}"
+    current = []
+
+    async def app(scope, receive, send):
+        await current[-1](scope, receive, send)
+
+    def webhook():
+        current.append(Webhook(f"https://localhost:{listener.getsockname()[1]}"))
+        return current[-1]
+
     config = uvicorn.Config(
-        webhook,
+        app,
         ssl_certfile=files / "chain.pem",
         ssl_keyfile=files / "key.pem",
         lifespan="off",
@@ -105,6 +111,14 @@ def listening(files):
     try:
         yield webhook
     finally:
-        webhook.end()
         server.should_exit = True
         thread.join(timeout=30)
+
+
+@contextmanager
+def listening(files):
+    """One webhook, which listens while the context lasts."""
+    with serving(files) as new:
+        webhook = new()
+        yield webhook
+        webhook.end()
