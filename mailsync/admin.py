@@ -64,8 +64,11 @@ def _show_mailbox(options: argparse.Namespace) -> None:
 
 
 def _disconnect_mailbox(options: argparse.Namespace) -> None:
-    mailbox = app().disconnector.disconnect(_find(options.mailbox.strip()).id)
+    mailbox = _find(options.mailbox.strip())
+    left = app().disconnector.disconnect(mailbox.id)
     print(f"{mailbox.address} is disconnected; what has been read of it stays. Its owner may connect it again.")
+    if left:
+        print(f"Its subscriptions could not be deleted ({left}); they end within a week, and do nothing until then.")
 
 
 def _rotate_signing_key(_options: argparse.Namespace) -> None:

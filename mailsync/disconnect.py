@@ -7,7 +7,6 @@ from dataclasses import KW_ONLY, dataclass
 
 from mailsync import outcome, push
 from mailsync.errors import MailsyncError, Rejected, RetryLater, StaleWrite
-from mailsync.models import Mailbox
 from mailsync.ports import Clock, MailboxStore, TokenVault
 from mailsync.run import Limits, Run
 from mailsync.subscriptions import SubscriptionKeeper
@@ -30,15 +29,16 @@ class Disconnector:
     clock: Clock
     sleep: Callable[[float], None] = time.sleep
 
-    def disconnect(self, mailbox_id: str) -> Mailbox:
-        """Disconnects a mailbox, or finishes what an attempt before has begun; returns its record.
+    def disconnect(self, mailbox_id: str) -> str:
+        """Disconnects a mailbox, or finishes what an attempt before has begun.
 
         Subscriptions first, for deleting them takes the token. Graph may refuse that, or the grant be gone
-        already: they end by themselves then, and what they notify of until then is dropped.
+        already: they end by themselves then, and what they notify of until then is dropped. Returns the reason
+        code of that, "" where no subscription is left.
         Raises Rejected for an unknown mailbox, RetryLater where it is at work too long or a service is away.
         """
         run = self._leased(mailbox_id)
-        self.keeper.retire_all(run.mailbox)
+        left = self.keeper.retire_all(run.mailbox)
         run.mailbox = push.off(run.mailbox)
         self.tokens.forget(mailbox_id)
         try:
@@ -47,7 +47,7 @@ class Disconnector:
             run.finish(lambda mailbox: mailbox)
             raise
         run.finish(outcome.disconnected)
-        return run.mailbox
+        return left
 
     def _leased(self, mailbox_id: str) -> Run:
         """The mailbox with its lease, once nobody else has it."""

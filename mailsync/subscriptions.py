@@ -90,13 +90,19 @@ class SubscriptionKeeper:
             with suppress(MailsyncError):
                 self._service(mailbox_id).delete(one.id)
 
-    def retire_all(self, mailbox: Mailbox) -> None:
-        """Deletes every subscription of the mailbox, those that no record knows among them, as far as Graph lets it."""
-        self.retire(mailbox.id, (folder.subscription for folder in mailbox.folders if folder.subscription))
+    def retire_all(self, mailbox: Mailbox) -> str:
+        """Deletes every subscription of the mailbox, those that no record knows among them.
+
+        Returns why not all could be deleted, as a reason code; "" where none is left.
+        """
         service = self._service(mailbox.id)
-        with suppress(MailsyncError):
-            for subscription_id in service.ours():
+        known = {folder.subscription.id for folder in mailbox.folders if folder.subscription}
+        try:
+            for subscription_id in known | set(service.ours()):
                 service.delete(subscription_id)
+        except MailsyncError as error:
+            return error.reason
+        return ""
 
     def _tend(self, record: Record, folder: Folder, step: Step) -> None:
         if step is Step.NONE:

@@ -165,13 +165,16 @@ def test_push_is_shown_with_its_reason_and_times(parts, capsys):
     }
 
 
-def test_a_mailbox_is_disconnected_by_its_address(parts, capsys):
+@pytest.mark.parametrize("left", ["", "grant_revoked"])
+def test_a_mailbox_is_disconnected_by_its_address(parts, capsys, left):
     asked = []
-    parts.disconnector = SimpleNamespace(disconnect=lambda id_: asked.append(id_) or parts.mailboxes.get(id_))
+    parts.disconnector = SimpleNamespace(disconnect=lambda id_: asked.append(id_) or left)
     parts.mailboxes.save(mailbox())
     assert admin.main(["mailbox", "disconnect", "offers@SHOP.example"]) == 0
     assert asked == [MAILBOX]
-    assert "Offers@shop.example is disconnected" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Offers@shop.example is disconnected" in said
+    assert ("could not be deleted (grant_revoked)" in said) == bool(left)
 
 
 def test_history_without_a_count_yet_is_shown_as_unknown(parts, capsys):

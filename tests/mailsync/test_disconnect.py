@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from mailsync.errors import ReconnectRequired, Rejected, RetryLater
+from mailsync.errors import Misconfigured, ReconnectRequired, Rejected, RetryLater
 from mailsync.models import Lease, MailboxState, PushState, StoredToken
 from tests.mailsync.world import BOX, START, World
 
@@ -21,8 +21,8 @@ def connected() -> World:
 def test_nothing_of_it_is_left_but_its_messages_and_its_place():
     world = connected()
     cursors = [folder.cursor for folder in world.mailbox.folders]
-    shown = world.disconnector.disconnect(BOX)
-    assert shown == world.mailbox
+    assert world.disconnector.disconnect(BOX) == ""
+    shown = world.mailbox
     assert (shown.state, shown.push) == (MailboxState.DISCONNECTED, PushState.OFF)
     assert (shown.lease, shown.next_poll_at, shown.not_before) == (None, None, None)
     assert [folder.subscription for folder in shown.folders] == [None, None]
@@ -45,8 +45,12 @@ def test_a_hint_that_comes_after_changes_nothing():
 
 def test_twice_is_as_once():
     world = connected()
-    first = world.disconnector.disconnect(BOX)
-    assert replace(world.disconnector.disconnect(BOX), version=first.version) == first
+    world.disconnector.disconnect(BOX)
+    first = world.mailbox
+    world.vault.save(BOX, StoredToken(refresh_token="left", scopes=(), saved_at=world.clock()))
+    assert world.disconnector.disconnect(BOX) == ""
+    assert replace(world.mailbox, version=first.version) == first
+    assert not world.vault.secrets
 
 
 def test_a_subscription_that_no_record_knows_goes_too():
@@ -57,16 +61,22 @@ def test_a_subscription_that_no_record_knows_goes_too():
 
 
 @pytest.mark.parametrize(
-    "error", [RetryLater("graph_unavailable", "out"), ReconnectRequired("grant_revoked", "withdrawn"), None]
+    ("error", "reason"),
+    [
+        (RetryLater("graph_unavailable", "out"), "graph_unavailable"),
+        (ReconnectRequired("grant_revoked", "withdrawn"), "grant_revoked"),
+        (Misconfigured("no_app_credential", "not here"), "no_app_credential"),
+        (None, "token_missing"),
+    ],
 )
-def test_it_does_not_need_graph_or_a_grant(error):
+def test_it_does_not_need_graph_or_a_grant_and_says_what_stays(error, reason):
     world = connected()
     if error:
         world.subscriptions.fail(error, times=9)
     else:
         world.vault.delete(BOX)
         world.tokens.forget(BOX)
-    world.disconnector.disconnect(BOX)
+    assert world.disconnector.disconnect(BOX) == reason
     assert world.mailbox.state is MailboxState.DISCONNECTED
     assert not world.vault.secrets
 
