@@ -26,14 +26,16 @@ class Form:
 
 
 class Page(HTMLParser):
-    """A page's forms, its heading and the codes it shows."""
+    """A page's forms, its heading and the last code it shows: in `<code>`, else in an element of that class."""
 
     def __init__(self, url: str, html: str) -> None:
         super().__init__()
         self.url = url
+        self.html = html
         self.forms: list[Form] = []
         self.heading = ""
         self.code = ""
+        self._exact = False
         self._inside: list[str] = []
         self.feed(html)
 
@@ -58,8 +60,9 @@ class Page(HTMLParser):
         if self._inside and data.strip():
             if self._target == "heading":
                 self.heading += data.strip()
-            else:
+            elif self._inside[-1] == "code" or not self._exact:
                 self.code = data.strip()
+                self._exact = self._inside[-1] == "code"
 
     def handle_endtag(self, tag: str) -> None:
         """Leaves what `handle_starttag` entered."""

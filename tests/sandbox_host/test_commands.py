@@ -6,10 +6,12 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from sandbox.state import PROJECT
@@ -172,6 +174,17 @@ def test_a_host_that_dies_is_started_again_where_that_is_wanted(tmp_path):
         assert json.loads((tmp_path / "ready.json").read_text())["pids"]["host"] != first
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
+
+
+def test_a_connection_that_is_kept_open_does_not_hold_up_the_end(tmp_path):
+    commands = Commands(tmp_path)
+    with commands.up("--ready-file", tmp_path / "ready.json") as process:
+        ready = json.loads((tmp_path / "ready.json").read_text())
+        with httpx.Client(verify=ssl.create_default_context(cafile=ready["caFile"]), trust_env=False) as client:
+            assert client.get(f"{ready['app']}/connect").status_code == 200
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 0
+    assert "graceful shutdown exceeded" not in (tmp_path / "logs/host.log").read_text()
 
 
 def test_the_main_job(tmp_path):
