@@ -96,9 +96,11 @@ class SubscriptionKeeper:
         Returns why not all could be deleted, as a reason code; "" where none is left.
         """
         service = self._service(mailbox.id)
-        known = {folder.subscription.id for folder in mailbox.folders if folder.subscription}
         try:
-            for subscription_id in known | set(service.ours()):
+            for folder in mailbox.folders:
+                if folder.subscription:
+                    service.delete(folder.subscription.id)
+            for subscription_id in service.ours():
                 service.delete(subscription_id)
         except MailsyncError as error:
             return error.reason

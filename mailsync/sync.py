@@ -8,7 +8,7 @@ one writer. A run has a budget; what is left goes on in a run of its own, so no 
 
 import uuid
 from collections.abc import Callable, Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from mailsync import outcome, push
@@ -75,8 +75,9 @@ class Synchronizer:
         now = self._clock()
         if mailbox is None or mailbox.state is not MailboxState.ACTIVE:
             _skip(hint, "not_active")
-        elif _is_covered(mailbox, hint) and not self._is_wanted(mailbox, hint):
+        elif _is_covered(mailbox, hint) and not push.asks(mailbox, hint):
             _skip(hint, "covered")
+            self._look_again(hint, hint.created, mailbox.last_sync_started_at or now)
         elif mailbox.not_before and now < mailbox.not_before:
             self._wait(hint, (mailbox.not_before - now).total_seconds())
         elif mailbox.lease and now < mailbox.lease.expires_at:
@@ -107,19 +108,11 @@ class Synchronizer:
         else:
             self._put_back(hint)
 
-    def _is_wanted(self, mailbox: Mailbox, hint: Hint) -> bool:
-        """Whether a hint asks for more than news: for a subscription, or for messages that are not stored yet."""
-        return push.asks(mailbox, hint) or bool(self._missing(mailbox.id, hint.created))
-
     def _wait(self, hint: Hint, seconds: float) -> None:
         """The poll that ends the wait brings the mail; what a hint says of subscriptions is said only once."""
         _skip(hint, "waiting")
         if hint.renew or hint.removed:
             self._queue.send(hint, seconds + 1)
-
-    def _missing(self, mailbox_id: str, ids: Collection[str]) -> tuple[str, ...]:
-        found = self._messages.find(mailbox_id, ids, rows=False) if ids else {}
-        return tuple(message_id for message_id in ids if message_id not in found)
 
     def _put_back(self, hint: Hint) -> None:
         _skip(hint, "busy")
@@ -183,13 +176,18 @@ class Synchronizer:
         now = self._clock()
         run.finish(partial(outcome.succeeded, started_at=run.started_at, now=now, interval=interval, latest=latest))
         self._completed(run)
-        self._look_again(run, hint)
+        self._look_again(hint, run.awaited, run.started_at)
 
-    def _look_again(self, run: Run, hint: Hint) -> None:
-        """For messages that Graph told of and delta has not shown; in the end they are left to the poll."""
-        missing = self._missing(run.mailbox.id, run.awaited)
-        if missing and hint.looks < len(_LOOKS):
-            again = Hint(run.mailbox.id, self._clock(), pushed=True, created=missing, looks=hint.looks + 1)
+    def _look_again(self, hint: Hint, ids: Collection[str], looked_at: datetime) -> None:
+        """For messages that Graph told of and delta had not shown at `looked_at`; in the end the poll brings them.
+
+        The next look is dated back to this one, so that of many that are due together the first covers the rest.
+        """
+        if not ids or hint.looks == len(_LOOKS):
+            return
+        found = self._messages.find(hint.mailbox_id, ids, rows=False)
+        if missing := tuple(message_id for message_id in ids if message_id not in found):
+            again = Hint(hint.mailbox_id, looked_at, pushed=True, created=missing, looks=hint.looks + 1)
             self._queue.send(again, _LOOKS[hint.looks])
 
     def _to_be_continued(self, run: Run, hint: Hint) -> None:

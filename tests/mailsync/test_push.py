@@ -313,7 +313,7 @@ def test_it_is_found_as_soon_as_delta_shows_it():
     assert world.service.calls.count("follow_delta") == 3
 
 
-def test_a_covered_hint_whose_message_is_not_stored_runs():
+def test_a_covered_hint_whose_message_is_not_stored_is_looked_for_again():
     world = connected()
     world.graph.lagging = True
     message = world.graph.deliver(world.clock())
@@ -322,6 +322,7 @@ def test_a_covered_hint_whose_message_is_not_stored_runs():
     world.graph.lagging = False
     world.graph.catch_up()
     world.synchronizer.run(asked)
+    world.work()
     assert message in world.rows()
     world.forget()
     world.synchronizer.run(replace_at(asked, world))
@@ -341,6 +342,16 @@ def test_a_burst_of_hints_is_a_handful_of_runs():
     world.clock.advance(3)
     world.work()
     assert set(messages) <= set(world.rows())
+    assert world.service.calls.count("follow_delta") <= 10
+
+
+def test_many_hints_of_messages_that_delta_never_shows_are_a_handful_of_runs_too():
+    world = connected()
+    for number in range(200):
+        told(world, f"not-in-the-window-{number}")
+        world.clock.advance(0.01)
+    world.clock.advance(3)
+    world.work()
     assert world.service.calls.count("follow_delta") <= 10
 
 
