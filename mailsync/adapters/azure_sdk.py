@@ -3,7 +3,7 @@
 Imports the SDK, which is heavy: the adapters import this module when they are built, not before.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
@@ -82,16 +82,22 @@ def converted(service: str) -> Iterator[None]:
 
 def convert(error: AzureError, service: str) -> MailsyncError:
     """The program's error for one of the SDK's. Its text holds codes only: the SDK's own may quote data."""
-    response = error.response if isinstance(error, HttpResponseError) else None
+    response: Any = error.response if isinstance(error, HttpResponseError) else None
     if response is None:
         if isinstance(error, ClientAuthenticationError):
             return RetryLater("identity_unavailable", "The managed identity gave no token; is AZURE_CLIENT_ID right?")
         return RetryLater(f"{service}_unavailable", f"No answer from {service} ({type(error).__name__}).")
     status = response.status_code or 0
-    code = code_of(error)
+    if isinstance(error, ClientAuthenticationError) and status < 500 and status not in _BUSY:
+        status = 403
+    return refusal(service, status, code_of(error), response.headers)
+
+
+def refusal(service: str, status: int, code: str, headers: Mapping[str, str]) -> MailsyncError:
+    """The program's error for an answer of this status, with the service's own code."""
     if status in _BUSY or status >= 500:
-        return _busy(service, status, _retry_after(response))
-    if status in (401, 403) or isinstance(error, ClientAuthenticationError):
+        return _busy(service, status, retry_after(headers, datetime.now(UTC)))
+    if status in (401, 403):
         return Misconfigured(f"{service}_forbidden", f"{service} refused the app ({code}); check its role assignments.")
     if status == 404:
         return Misconfigured(f"{service}_missing", f"{service} lacks a table, queue or container ({code}).")

@@ -4,23 +4,19 @@ A message has a row and, in the same partition, an index entry by message id; on
 `message_rows.py` says what the rows look like.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from mailsync.adapters import message_rows
+from mailsync.adapters import message_rows, transactions
 from mailsync.adapters.entities import MOST_CHANGES, Change, Entity, text
 from mailsync.models import StoredMessage
 from mailsync.settings import Storage
 
 MOST_BYTES = 3_600_000
 """Serialised size of one transaction; Azure's limit is 4 MiB."""
-
-_PART_BYTES = 1_200
-"""What a change takes in a transaction besides its properties: the headers of its part, and its keys."""
 
 type _Write = tuple[list[Change], dict[str, str]]
 """The changes of one message, and the texts that go to blobs."""
@@ -132,7 +128,7 @@ def _transactions(groups: Iterable[list[Change]]) -> Iterator[list[Change]]:
     transaction: list[Change] = []
     size = 0
     for changes in groups:
-        more = sum(map(_serialised_size, changes))
+        more = sum(map(transactions.size, changes))
         if transaction and (len(transaction) + len(changes) > MOST_CHANGES or size + more > MOST_BYTES):
             yield transaction
             transaction, size = [], 0
@@ -140,11 +136,3 @@ def _transactions(groups: Iterable[list[Change]]) -> Iterator[list[Change]]:
         size += more
     if transaction:
         yield transaction
-
-
-def _serialised_size(change: Change) -> int:
-    """Bytes as the SDK sends them: JSON in ASCII, so that a Chinese character takes six."""
-    return _PART_BYTES + sum(
-        len(name) * 2 + (len(json.dumps(value)) if isinstance(value, str) else 30) + 30
-        for name, value in change.row.items()
-    )

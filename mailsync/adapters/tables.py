@@ -10,16 +10,21 @@ from typing import Any
 
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceNotFoundError
-from azure.data.tables import TableTransactionError, UpdateMode
+from azure.core.rest import HttpRequest
+from azure.data.tables import UpdateMode
 
-from mailsync.adapters.azure_sdk import code_of, converted
+from mailsync.adapters import transactions
+from mailsync.adapters.azure_sdk import code_of, converted, refusal
 from mailsync.adapters.entities import Change, Entity
 from mailsync.adapters.storage import table_service
-from mailsync.errors import StaleWrite
+from mailsync.errors import RetryLater, StaleWrite
 from mailsync.settings import Storage
 
 PAGE = 1000
 """Rows in one answer to a query, at the most."""
+
+
+_HEADERS = {"Accept": "application/json", "DataServiceVersion": "3.0", "MaxDataServiceVersion": "3.0;NetFx"}
 
 
 class Table:
@@ -27,6 +32,7 @@ class Table:
 
     def __init__(self, storage: Storage, name: str) -> None:
         self._client = table_service(storage).get_table_client(name)
+        self._root = self._client.url.rstrip("/")
 
     def get(self, partition: str, row: str) -> Entity | None:
         """One row, or None.
@@ -102,23 +108,25 @@ class Table:
         Raises StaleWrite where a created row exists, or a replaced or deleted one is gone or has changed.
         https://learn.microsoft.com/rest/api/storageservices/performing-entity-group-transactions
         """
+        content_type, body = transactions.encode(changes, f"{self._root}/{self._client.table_name}")
+        headers = _HEADERS | {"Content-Type": content_type}
+        request = HttpRequest("POST", f"{self._root}/$batch", headers=headers, content=body)
         with converted("storage"):
-            try:
-                answers = self._client.submit_transaction([_operation(change) for change in changes])
-            except TableTransactionError as error:
-                if error.status_code == 404 and code_of(error) != "TableNotFound":
-                    raise StaleWrite("a row of the transaction is gone") from error
-                raise
-        return [answer.get("etag") for answer in answers]
-
-
-def _operation(change: Change) -> tuple[Any, ...]:
-    options: dict[str, Any] = {}
-    if change.kind in ("replace", "upsert"):
-        options["mode"] = UpdateMode.REPLACE
-    if change.etag is not None:
-        options |= {"etag": change.etag, "match_condition": MatchConditions.IfNotModified}
-    return "update" if change.kind == "replace" else change.kind, change.row, options
+            # The client's pipeline, with its credential and its retries; the SDK has no public door to it.
+            response = self._client._client.send_request(request, stream=True)  # noqa: SLF001
+            content = response.read()
+        if response.status_code != 202:
+            raise refusal("storage", response.status_code, transactions.code_in(content), response.headers)
+        try:
+            parts = transactions.decode(content)
+        except ValueError as error:
+            raise RetryLater("storage_unavailable", "Storage gave an answer that cannot be read.") from error
+        for part in parts:
+            if part.status == 404 and part.code != "TableNotFound":
+                raise StaleWrite("a row of the transaction is gone")
+            if part.status >= 300:
+                raise refusal("storage", part.status, part.code, response.headers)
+        return [part.etag for part in parts]
 
 
 def _entity(row: Any) -> Entity:
