@@ -11,13 +11,15 @@ import socket
 import ssl
 import sys
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from bench import corpus
 
 PAGE = 100
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_ENDS = (datetime.now(UTC) + timedelta(days=6)).isoformat()
 _BEFORE = re.compile(r"receivedDateTime lt (\S+?)(?:&|$)")
 
 
@@ -30,9 +32,8 @@ class Mailbox:
         self._times = [corpus.received_at(number, first) for number in range(size)]
         self._messages = [json.dumps(corpus.message(number, first)).encode() for number in range(size)]
         self._answers: dict[str, bytes] = {}
-        self.answer = self._answer
 
-    def _answer(self, path: str, query: str) -> bytes:
+    def answer(self, path: str, query: str) -> bytes:
         """The whole response; `path` is below the root."""
         known = self._answers.get(f"{path}?{query}")
         if known is None:
@@ -43,9 +44,11 @@ class Mailbox:
     def prepare(self) -> None:
         """Makes every page of the enumeration now."""
         for page in range(0, self._size, PAGE):
-            self._answer("/me/mailFolders/inbox/messages/delta", f"$skiptoken={page}")
+            self.answer("/me/mailFolders/inbox/messages/delta", f"$skiptoken={page}")
 
     def _body(self, path: str, query: str) -> bytes:
+        if path == "/subscriptions":
+            return b'{"id":"subscription","expirationDateTime":"%s"}' % _ENDS.encode()
         if not path.endswith(("/messages", "/delta")):
             return b'{"id":"AQMkAGInbox="}'
         if "$count=true" in query:
@@ -76,7 +79,7 @@ class Mailbox:
 
 
 class Connection(asyncio.Protocol):
-    """One kept-alive connection; requests have no body."""
+    """One kept-alive connection."""
 
     def __init__(self, mailboxes: dict[str, Mailbox]) -> None:
         self._mailboxes = mailboxes
@@ -88,12 +91,16 @@ class Connection(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answers each request whose head has come whole."""
+        """Answers each request that has come whole."""
         self._received += data
         while (end := self._received.find(b"\r\n\r\n")) >= 0:
-            target = self._received[:end].split(b" ", 2)[1].decode()
-            self._received = self._received[end + 4 :]
-            parts = urlsplit(target)
+            head = self._received[:end]
+            length = _LENGTH.search(head)
+            end += 4 + (int(length[1]) if length else 0)
+            if len(self._received) < end:
+                return
+            self._received = self._received[end:]
+            parts = urlsplit(head.split(b" ", 2)[1].decode())
             size, _, path = parts.path.removeprefix("/").partition("/v1.0")
             self._transport.write(self._mailboxes[size].answer(path, parts.query))
 
