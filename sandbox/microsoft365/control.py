@@ -9,7 +9,7 @@
 | DELETE /faults, /faults/{name} | | cleared |
 | POST /revoke | address, tenantId? | revoked |
 | GET /grants/{address} | | granted, scopes |
-| GET /issued | | secrets: every code and token that was issued, to look for where none may be |
+| GET /issued | | secrets: every code, token and clientState, to look for where none may be |
 | POST /redirect-uris | uri | redirectUris |
 | POST /clock | advanceSeconds | now |
 | GET /subscriptions | | subscriptions: [...], endpoints: [{url, state, delivered, lost, posts, failed}] |
@@ -161,7 +161,8 @@ def _show_grant(world: World, body: dict[str, Any]) -> object:
 
 
 def _list_issued(world: World, _body: dict[str, Any]) -> object:
-    return {"secrets": [*world.grants.secrets(), *world.signed_tokens]}
+    states = [subscription.client_state for subscription in world.push.subscriptions.all() if subscription.client_state]
+    return {"secrets": [*world.grants.secrets(), *world.signed_tokens, *states]}
 
 
 def _add_redirect_uri(world: World, body: dict[str, Any]) -> object:

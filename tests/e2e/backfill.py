@@ -22,6 +22,8 @@ from tests.e2e.product import Product, differences
 
 ORDERS = ("random", "newest", "oldest")
 _CAP = 5_000
+_UNCOUNTED = 200
+"""Two pages: one written, one on its way."""
 _NEW_MAIL_EVERY = 5
 _TIMEOUT = 1_800
 
@@ -132,7 +134,7 @@ class Soak:
         for order, identity in self._ids.items():
             truth, rows = self._product.truth(self._addresses[order]), self._product.rows(identity)
             found = differences(rows, truth)
-            found += _cursor_problems(self._mailbox(identity), len(truth))
+            found += _record_problems(self._mailbox(identity), len(truth), self._kills)
             if self._kills_done < self._kills:
                 found.append(f"all was read after {self._kills_done} of {self._kills} kills")
             waits = sorted(self._waits[order])
@@ -166,7 +168,7 @@ class Soak:
         print(f"{time.monotonic() - self._started:6.0f} s  {text}", flush=True)
 
 
-def _cursor_problems(mailbox, messages):
+def _record_problems(mailbox, messages, kills):
     found = []
     for folder in mailbox.folders:
         if not folder.cursor or "deltatoken" not in folder.cursor.lower():
@@ -175,7 +177,8 @@ def _cursor_problems(mailbox, messages):
             found.append(f"{folder.name} was enumerated {folder.generation} times")
         if messages > _CAP and not (folder.history and folder.history.done):
             found.append(f"the history of {folder.name} is not done")
-    if mailbox.messages != messages or mailbox.removed:
+    # Rows that a run has written and not counted yet when it is killed stay uncounted.
+    if not messages - kills * _UNCOUNTED <= mailbox.messages <= messages or mailbox.removed:
         found.append(f"the record counts {mailbox.messages} messages, {mailbox.removed} removed")
     return found
 

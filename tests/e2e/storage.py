@@ -1,5 +1,7 @@
 """What Key Vault and storage hold, seen with the managed identity's token and the storage key."""
 
+import contextlib
+import re
 import ssl
 
 import httpx
@@ -7,11 +9,26 @@ import httpx
 from mailsync.adapters.storage import BODIES, QUEUE, TABLES
 from sandbox import constants
 
+_VERSION = {"api-version": "7.4"}
+
 
 def secret_names(state):
     """The names of the secrets in the vault."""
+    with _vault(state) as client:
+        return set(_names_in(client))
+
+
+def vault_texts(state):
+    """Every token and key in the values of the vault's secrets."""
+    with _vault(state) as client:
+        values = [client.get(f"/secrets/{name}", params=_VERSION).json()["value"] for name in _names_in(client)]
+    return {text for value in values for text in re.findall(r'"([A-Za-z0-9_.+/=-]{40,})"', value)}
+
+
+@contextlib.contextmanager
+def _vault(state):
     context = ssl.create_default_context(cafile=state.ca_file)
-    with httpx.Client(verify=context, trust_env=False, timeout=20) as client:
+    with httpx.Client(base_url=state.key_vault, verify=context, trust_env=False, timeout=20) as client:
         token = client.get(
             state.environment["IDENTITY_ENDPOINT"],
             params={
@@ -21,12 +38,16 @@ def secret_names(state):
             },
             headers={"X-IDENTITY-HEADER": constants.IDENTITY_HEADER},
         ).json()["access_token"]
-        names, url = set(), f"{state.key_vault}/secrets?api-version=7.4"
-        while url:
-            page = client.get(url, headers={"Authorization": f"Bearer {token}"}).json()
-            names.update(item["id"].rsplit("/", 1)[1] for item in page["value"])
-            url = page.get("nextLink")
-    return names
+        client.headers["Authorization"] = f"Bearer {token}"
+        yield client
+
+
+def _names_in(client):
+    url = "/secrets?api-version=7.4"
+    while url:
+        page = client.get(url).json()
+        yield from (item["id"].rsplit("/", 1)[1] for item in page["value"])
+        url = page.get("nextLink")
 
 
 def table_rows(product):
@@ -78,3 +99,35 @@ def blobs(product):
                     for blob in container.list_blobs()
                 ]
     return found
+
+
+@contextlib.contextmanager
+def planted(product, home, place, text):
+    """Puts a text into a log, a table, a queue that nobody reads or a blob, and takes it away at the end."""
+    from azure.data.tables import TableClient
+    from azure.storage.blob import BlobClient
+    from azure.storage.queue import QueueClient
+
+    options = {"connection_verify": product.state.ca_file}
+    secret = product.connection_string
+    if place == "log":
+        log = home / "logs/planted.log"
+        log.write_text(f"{text}\n")
+        yield
+        log.unlink()
+    elif place == "table":
+        with TableClient.from_connection_string(secret, "signins", **options) as table:
+            table.create_entity({"PartitionKey": "planted", "RowKey": "planted", "text": text})
+            yield
+            table.delete_entity("planted", "planted")
+    elif place == "queue":
+        with QueueClient.from_connection_string(secret, "planted", **options) as queue:
+            queue.create_queue()
+            queue.send_message(text)
+            yield
+            queue.delete_queue()
+    else:
+        with BlobClient.from_connection_string(secret, BODIES, "planted", **options) as blob:
+            blob.upload_blob(text)
+            yield
+            blob.delete_blob()
