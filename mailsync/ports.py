@@ -113,8 +113,8 @@ class SubscriptionService(Protocol):
         """Deletes it; one that is no more is no error."""
         ...
 
-    def ours(self) -> dict[str, str]:
-        """Folder by id of this user's subscriptions that notify this very program's URL."""
+    def existing(self) -> dict[str, str]:
+        """Folder by id of all subscriptions to folders that this app has for this user, whatever URL they notify."""
         ...
 
 
@@ -201,6 +201,13 @@ class MessageStore(Protocol):
 
         An entry without version must not exist yet, one with a version must be unchanged: else StaleWrite,
         and some of the others may have been written.
+        """
+        ...
+
+    def row_keys(self, mailbox_id: str, folder_id: str, first: datetime, last: datetime) -> dict[str, str]:
+        """Row key by message id of a folder's rows received from `first` to `last`, by their `parentFolderId`.
+
+        What it costs follows the number of rows in that time, and is a hundredth of finding each.
         """
         ...
 

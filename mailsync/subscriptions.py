@@ -100,7 +100,7 @@ class SubscriptionKeeper:
             for folder in mailbox.folders:
                 if folder.subscription:
                     service.delete(folder.subscription.id)
-            for subscription_id in service.ours():
+            for subscription_id in service.existing():
                 service.delete(subscription_id)
         except MailsyncError as error:
             return error.reason
@@ -134,7 +134,10 @@ class SubscriptionKeeper:
         return True
 
     def _create(self, record: Record, folder: Folder, service: SubscriptionService) -> None:
-        """Graph calls this app back meanwhile. Where one is there already, its clientState is lost: it makes room."""
+        """Graph calls this app back meanwhile. Where one is there already, it makes room.
+
+        Its clientState is lost, or it notifies a URL of before, so it could not be used.
+        """
         nonce = self._new_nonce()
         text, key_id = client_state.make(self._keys, record.mailbox.id, nonce)
         ask = partial(service.create, folder.name, text)
@@ -168,8 +171,8 @@ class SubscriptionKeeper:
 
 
 def _make_room(folder: Folder, service: SubscriptionService) -> bool:
-    """Deletes what notifies this program of the folder; whether there was anything."""
-    found = [one for one, name in service.ours().items() if name in (folder.name, folder.folder_id)]
+    """Deletes what this app has for the folder; whether there was anything."""
+    found = [one for one, name in service.existing().items() if name in (folder.name, folder.folder_id)]
     for subscription_id in found:
         service.delete(subscription_id)
     return bool(found)

@@ -5,7 +5,7 @@ import azure.functions as func
 from mailsync.adapters.queue import decode_hint
 from mailsync.bootstrap import app
 
-blueprint = func.Blueprint()
+blueprint = func.Blueprint()  # type: ignore[no-untyped-call]  # azure.functions leaves it untyped
 
 
 @blueprint.queue_trigger(arg_name="message", queue_name="mailbox-sync", connection="MAIL_STORAGE")

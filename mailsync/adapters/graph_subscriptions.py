@@ -28,7 +28,6 @@ class _Subscription(msgspec.Struct, frozen=True, rename="camel"):
     id: str
     expiration_date_time: datetime
     resource: str = ""
-    notification_url: str = ""
 
 
 class _Page(msgspec.Struct, frozen=True):
@@ -95,7 +94,7 @@ class GraphSubscriptions:
             if error.reason != "subscription_gone":
                 raise
 
-    def ours(self) -> dict[str, str]:
+    def existing(self) -> dict[str, str]:
         """GET /subscriptions: https://learn.microsoft.com/graph/api/subscription-list."""
         operation = "list_subscriptions"
         page = _read(operation, self._transport.get(operation, "/subscriptions"), _Page)
@@ -103,8 +102,7 @@ class GraphSubscriptions:
         while page.next_link:
             page = _read(operation, self._transport.follow(operation, page.next_link), _Page)
             found += page.value
-        ours = (one for one in found if one.notification_url == self._notification_url)
-        return {one.id: _folder(one.resource) for one in ours}
+        return {one.id: folder for one in found if (folder := _folder(one.resource))}
 
     def _change(self, operation: str, method: str, path: str, body: dict[str, str]) -> _Subscription:
         raw = self._transport.change(operation, method, path, msgspec.json.encode(body), _refusal)

@@ -45,7 +45,7 @@ def refused(*script, operation="create"):
         "create": lambda: client.create("inbox", "state", ENDS),
         "renew": lambda: client.renew("s1", ENDS),
         "delete": lambda: client.delete("s1"),
-        "ours": client.ours,
+        "existing": client.existing,
     }
     with pytest.raises(MailsyncError) as caught:
         calls[operation]()
@@ -80,7 +80,7 @@ def test_renewal_and_deletion():
     assert (second.method, second.url, second.body) == ("DELETE", f"{GRAPH}/subscriptions/s1", None)
 
 
-def test_ours_are_those_of_this_url_over_all_pages():
+def test_those_of_every_url_are_found_over_all_pages():
     entries = [
         ("a", APP, "me/mailFolders('inbox')/messages"),
         ("b", "https://staging.example/graph/notifications", "me/mailFolders('inbox')/messages"),
@@ -90,13 +90,13 @@ def test_ours_are_those_of_this_url_over_all_pages():
     found = [shown(id=id_, notificationUrl=url, resource=resource) for id_, url, resource in entries]
     link = f"{GRAPH}/subscriptions?$skiptoken=2"
     client = Client(Reply(200, {"value": found[:2], "@odata.nextLink": link}), Reply(200, {"value": found[2:]}))
-    assert client.ours() == {"a": "inbox", "c": "AAMk=", "d": ""}
+    assert client.existing() == {"a": "inbox", "b": "inbox", "c": "AAMk="}
     assert client.wire.seen[1].url == link
 
 
 def test_a_link_elsewhere_is_not_followed():
     page = Reply(200, {"value": [], "@odata.nextLink": "https://evil.example/v1.0/subscriptions"})
-    assert refused(page, operation="ours").reason == "foreign_link"
+    assert refused(page, operation="existing").reason == "foreign_link"
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_what_refusals_mean(status, message, operation, reason):
     assert str(status) in error.message
 
 
-@pytest.mark.parametrize("operation", ["create", "renew", "delete", "ours"])
+@pytest.mark.parametrize("operation", ["create", "renew", "delete", "existing"])
 def test_throttling_is_waited_for_or_handed_on(operation):
     error = refused(refusal(429, headers={"Retry-After": "90"}), operation=operation)
     assert isinstance(error, RetryLater)

@@ -110,13 +110,13 @@ def test_one_is_made_as_long_as_was_asked(box):
     subscription_id, expires_at = box.service.create("inbox", "state", asked)
     assert abs(expires_at - asked) < timedelta(seconds=2)
     assert expires_at.tzinfo is not None
-    assert box.service.ours() == {subscription_id: "inbox"}
+    assert box.service.existing() == {subscription_id: "inbox"}
     assert box.client_states() == ["state"]
 
 
 def test_each_folder_has_one(box):
     ids = {create(box, folder)[0]: folder for folder in ("inbox", "archive")}
-    assert box.service.ours() == ids
+    assert box.service.existing() == ids
     assert refused(create, box, "archive") == "subscription_exists"
 
 
@@ -131,13 +131,13 @@ def test_one_that_is_no_more_is_neither_renewed_nor_in_the_way_of_deleting(box):
     box.forget()
     assert refused(box.service.renew, subscription_id, box.now() + LIFE) == "subscription_gone"
     box.service.delete(subscription_id)
-    assert box.service.ours() == {}
+    assert box.service.existing() == {}
 
 
 def test_deleting(box):
     subscription_id, _ = create(box)
     box.service.delete(subscription_id)
-    assert box.service.ours() == {}
+    assert box.service.existing() == {}
     create(box)
 
 
@@ -157,4 +157,4 @@ def test_a_refusal_to_subscribe_is_no_loss_of_the_grant(box):
 def test_an_app_that_does_not_answer_the_handshake(box):
     box.fail_handshake()
     assert refused(create, box) == "handshake_failed"
-    assert box.service.ours() == {}
+    assert box.service.existing() == {}

@@ -72,8 +72,8 @@ class FakeSubscriptions:
         self._enter("delete")
         self.held.pop(subscription_id, None)
 
-    def ours(self) -> dict[str, str]:
-        self._enter("ours")
+    def existing(self) -> dict[str, str]:
+        self._enter("existing")
         return {id_: held.folder for id_, held in self.alive().items()}
 
     def _check_life(self, expires_at: datetime) -> None:

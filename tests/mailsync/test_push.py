@@ -124,13 +124,13 @@ def test_one_that_nobody_remembers_makes_room():
     assert kept(world).id == id_
 
 
-def test_one_of_another_address_of_this_program_is_let_be():
+def test_one_that_exists_and_cannot_be_found_degrades_push():
     world = World()
     world.subscriptions.fail(Rejected("subscription_exists", "there is one"), "create", times=9)
     world.hint()
     world.work()
     assert (world.mailbox.push, world.mailbox.push_reason) == (PushState.DEGRADED, "subscription_exists")
-    assert world.subscriptions.calls == ["create", "ours"]
+    assert world.subscriptions.calls == ["create", "existing"]
 
 
 def test_a_new_signing_key_makes_it_anew_when_it_would_be_renewed():

@@ -118,7 +118,9 @@ class Mailbox(RuleBasedStateMachine):
             self.world.hint(pushed=True, renew=tuple(self.world.subscriptions.held))
 
     @rule(
-        error=ERRORS_OF_PUSH, operation=st.sampled_from(("create", "renew", "delete", "ours")), times=st.integers(1, 3)
+        error=ERRORS_OF_PUSH,
+        operation=st.sampled_from(("create", "renew", "delete", "existing")),
+        times=st.integers(1, 3),
     )
     def refuse_subscriptions(self, error, operation, times):
         self.world.subscriptions.fail(error, operation, times=times)
