@@ -45,12 +45,23 @@ class RowWriter:
 
     def find_unsettled(self, folder: Folder, messages: Iterable[Message]) -> dict[str, StoredMessage]:
         """What is stored of sighted messages; whole only where the sighting can matter."""
-        ids = list(dict.fromkeys(message.id for message in messages))
+        messages = tuple(messages)
+        stored = self._stored_before(folder, messages)
+        ids = dict.fromkeys(message.id for message in messages if message.id not in stored)
         if not ids:
-            return {}
-        stored = self._messages.find(self._mailbox_id, ids, rows=False)
+            return stored
+        stored |= self._messages.find(self._mailbox_id, ids, rows=False)
         unsettled = [id_ for id_, entry in stored.items() if entry.row_key and not settled(entry, folder)]
         return stored | (self._messages.find(self._mailbox_id, unsettled) if unsettled else {})
+
+    def _stored_before(self, folder: Folder, messages: Iterable[Message]) -> dict[str, StoredMessage]:
+        """Rows of the folder among these; in its first generation that they are there tells all that matters."""
+        times = [message.received for message in messages if message.received is not None]
+        if folder.generation > 1 or not times:
+            return {}
+        folder_id = folder.folder_id or ""
+        keys = self._messages.row_keys(self._mailbox_id, folder_id, min(times), max(times))
+        return {id_: StoredMessage(id_, key, folder_id, folder.generation) for id_, key in keys.items()}
 
     def write(
         self, folder: Folder, messages: Iterable[Message], stored: Mapping[str, StoredMessage], *, sighting: bool

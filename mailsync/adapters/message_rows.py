@@ -35,6 +35,11 @@ def row_bound(since: datetime) -> str:
     return f"{_prefix(since)}."  # the full stop follows the hyphen
 
 
+def row_range(first: datetime, last: datetime) -> tuple[str, str]:
+    """Messages received from `first` to `last`, and no others, have a RowKey from the one to below the other."""
+    return f"{_prefix(last)}-", row_bound(first)
+
+
 def received_of(key: str) -> datetime:
     """When the message of a RowKey was received, to the millisecond."""
     return _EPOCH + timedelta(milliseconds=_END_OF_TIME - int(key[1:16]))

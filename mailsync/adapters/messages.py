@@ -57,6 +57,16 @@ class TableMessageStore:
         self._each(self._blobs.put, blobs)
         self._each(self._table.transact, list(_transactions(changes for changes, _ in writes)))
 
+    def row_keys(self, mailbox_id: str, folder_id: str, first: datetime, last: datetime) -> dict[str, str]:
+        """One query over a range of row keys, which the service does not leave."""
+        low, high = message_rows.row_range(first, last)
+        condition = (
+            f"PartitionKey eq {text(mailbox_id)} and RowKey ge {text(low)} and RowKey lt {text(high)}"
+            f" and parentFolderId eq {text(folder_id)}"
+        )
+        found = self._table.query(condition, ["RowKey", "messageId"])
+        return {entity.properties["messageId"]: entity.properties["RowKey"] for entity in found}
+
     def unseen(self, mailbox_id: str, folder_id: str, generation: int, since: datetime) -> Iterator[StoredMessage]:
         """One query over the mailbox's index, read a page at a time."""
         condition = (

@@ -47,15 +47,18 @@ class Table:
                     raise
                 return None
 
-    def query(self, condition: str) -> Iterator[Entity]:
-        """Rows that fulfil an OData filter, in key order within a partition, read as they are asked for."""
-        for page in self.pages(condition):
+    def query(self, condition: str, names: list[str] | None = None) -> Iterator[Entity]:
+        """Rows that fulfil an OData filter, in key order within a partition, read as they are asked for.
+
+        `names`: the only properties wanted.
+        """
+        for page in self.pages(condition, names):
             yield from page
 
-    def pages(self, condition: str) -> Iterator[list[Entity]]:
+    def pages(self, condition: str, names: list[str] | None = None) -> Iterator[list[Entity]]:
         """`query` by the service's pages: one remote call each."""
         with converted("storage"):
-            pages = self._client.query_entities(condition, results_per_page=PAGE).by_page()
+            pages = self._client.query_entities(condition, results_per_page=PAGE, select=names).by_page()
         while True:
             with converted("storage"):
                 page = next(pages, None)

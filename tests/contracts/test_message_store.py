@@ -198,6 +198,24 @@ def test_lone_surrogates_become_replacement_characters(messages):
     assert columns["body"] == "🙂"
 
 
+def test_row_keys(messages):
+    first, last = NOW - timedelta(minutes=1), NOW + timedelta(minutes=1)
+
+    def here(message_id, received=NOW, folder=FOLDER, **fields):
+        return a_message(message_id, received=received, columns={"parentFolderId": folder}, **fields)
+
+    inside = [here("a"), here("first", first), here("last", last), here("removed", removed_generation=1)]
+    others = [
+        here("before", first - timedelta(milliseconds=1)),
+        here("after", last + timedelta(milliseconds=1)),
+        here("other folder", folder="AAMkADother="),
+        StoredMessage("no row", None, FOLDER, 1, removed_generation=1),
+    ]
+    messages.write(BOX, inside + others)
+    messages.write(OTHER_BOX, [here("other mailbox")])
+    assert messages.row_keys(BOX, FOLDER, first, last) == {message.message_id: message.row_key for message in inside}
+
+
 def test_unseen(messages):
     since = NOW - timedelta(days=30)
     messages.write(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from mailsync.adapters.account_rules import already_claimed, normal_account, normal_address, normal_domain
-from mailsync.adapters.message_rows import row_bound
+from mailsync.adapters.message_rows import row_bound, row_range
 from mailsync.errors import Rejected, StaleWrite
 from mailsync.models import Account, DueMailbox, Mailbox, SignInRecord, StoredMessage
 
@@ -83,6 +83,14 @@ class FakeMessageStore:
         with self._lock:
             for message in messages:
                 self._write_one(mailbox_id, message)
+
+    def row_keys(self, mailbox_id: str, folder_id: str, first: datetime, last: datetime) -> dict[str, str]:
+        low, high = row_range(first, last)
+        return {
+            row.message_id: key
+            for (mailbox, key), row in list(self.rows.items())
+            if mailbox == mailbox_id and low <= key < high and row.columns.get("parentFolderId") == folder_id
+        }
 
     def unseen(self, mailbox_id: str, folder_id: str, generation: int, since: datetime) -> Iterator[StoredMessage]:
         for (mailbox, _), entry in list(self.index.items()):
