@@ -10,7 +10,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,8 @@ import requests
 from azure.data.tables import TableClient
 from requests.adapters import HTTPAdapter
 
+from mailsync.adapters.entities import Change
+from mailsync.adapters.tables import Table
 from mailsync.bootstrap import App, utc_now
 from mailsync.models import Grant, Hint, Mailbox, StoredToken, mailbox_id
 from mailsync.tokens import TokenKeeper
@@ -93,13 +95,12 @@ def floor(recording: Path) -> float:
 def _recorded(file: Path, graph: str) -> Iterator[None]:
     """Notes every page of messages and every transaction of them, and writes them down at the end."""
     steps: list[Step] = []
-    submit, send = TableClient.submit_transaction, HTTPAdapter.send
+    transact, send = Table.transact, HTTPAdapter.send
 
-    def submitted(table: TableClient, operations: Any, **more: Any) -> Any:
-        operations = list(operations)
-        if table.table_name == "messages":
-            steps.append(Step(batch=[(operation[0], dict(operation[1])) for operation in operations]))
-        return submit(table, operations, **more)
+    def transacted(table: Table, changes: Sequence[Change]) -> list[str | None]:
+        if any("messageId" in change.row for change in changes):
+            steps.append(Step(batch=[(change.kind, dict(change.row)) for change in changes]))
+        return transact(table, changes)
 
     def sent(self: Any, request: requests.PreparedRequest, *arguments: Any, **more: Any) -> requests.Response:
         url = request.url or ""
@@ -107,8 +108,10 @@ def _recorded(file: Path, graph: str) -> Iterator[None]:
             steps.append(Step(page=url))
         return send(self, request, *arguments, **more)
 
-    with patch.object(TableClient, "submit_transaction", submitted), patch.object(HTTPAdapter, "send", sent):
+    with patch.object(Table, "transact", transacted), patch.object(HTTPAdapter, "send", sent):
         yield
+    if not any(step.batch for step in steps) or not any(step.page for step in steps):
+        raise RuntimeError("nothing was recorded")
     file.write_bytes(msgspec.msgpack.encode(steps))
 
 
