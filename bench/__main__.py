@@ -14,12 +14,15 @@ Row = Callable[[Services, int, Say], list[Figure]]
 
 def _rows() -> dict[str, Row]:
     """Every row by name, in the order in which they are run."""
+    from bench.acknowledgement import acknowledgement
     from bench.backfill import backfill, memory
     from bench.idle import idle
     from bench.imports import imports
+    from bench.push import push
     from bench.tick import tick
 
-    return {"backfill": backfill, "memory": memory, "idle": idle, "tick": tick, "imports": imports}
+    rows: tuple[Row, ...] = (backfill, memory, idle, push, tick, acknowledgement, imports)
+    return {row.__name__: row for row in rows}
 
 
 def main() -> int:
