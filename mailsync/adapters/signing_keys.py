@@ -68,12 +68,13 @@ class KeyVaultSigningKeys:
         self._failed_at: datetime | None = None
         self._failure: MailsyncError | None = None
         self._reading = threading.Lock()
+        self._making = threading.Lock()
 
     def current(self) -> tuple[str, bytes]:
         """The newest key that has settled; the only key at once. No call while what was read is fresh."""
         if not self._is_fresh(_REREAD):
             self._read(_REREAD)
-        keys = self._keys or self._change(lambda known: known or (self._new(),))
+        keys = self._keys or self._first()
         settled = [key for key in keys if self._clock() - key.made_at >= SETTLING]
         key = settled[0] if settled else keys[-1]
         return key.id, key.key
@@ -91,6 +92,11 @@ class KeyVaultSigningKeys:
     def rotate(self) -> str:
         """A few calls, under the lock."""
         return self._change(lambda known: (self._new(), *known[:1]))[0].id
+
+    def _first(self) -> tuple[_Key, ...]:
+        """Makes the key. Threads that need it meanwhile wait, rather than do without push because of each other."""
+        with self._making:
+            return self._keys or self._change(lambda known: known or (self._new(),))
 
     def _known(self, key_id: str) -> bytes | None:
         return next((key.key for key in self._keys if key.id == key_id), None)

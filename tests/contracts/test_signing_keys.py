@@ -242,6 +242,14 @@ def test_keys_in_memory_outlive_an_outage_of_the_vault(azure, world, calls):
     assert calls == ["get"]
 
 
+def test_threads_that_need_the_first_key_together_all_get_it(azure, calls):
+    """Inboxes that connect at the same moment to a new deployment."""
+    with ThreadPoolExecutor(8) as pool:
+        got = set(pool.map(lambda _: azure.keys.current(), range(8)))
+    assert len(got) == 1
+    assert calls.count("set") == 1
+
+
 def test_nobody_waits_for_another_threads_reading_of_known_keys(azure):
     key_id, key = azure.keys.current()
     azure.clock.advance(3600)
