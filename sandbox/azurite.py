@@ -7,6 +7,7 @@ import re
 import subprocess
 import threading
 from collections import deque
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Self
 
@@ -31,7 +32,8 @@ class Azurite:
 
     It also ends when the process that started it does, however that ended.
     `location` None keeps everything in memory. A port of 0 is a free one. OAuth tokens are accepted besides
-    the account's key; Azurite checks their audience, issuer and times but no signature.
+    the account's key; Azurite checks their audience, issuer and times but no signature. `access_log`: the file
+    that gets a line for each request.
     `tables`, `queues`, `blobs` are the service addresses, such as https://127.0.0.1:10002/devstoreaccount1.
     """
 
@@ -43,14 +45,16 @@ class Azurite:
         blob_port: int = 0,
         queue_port: int = 0,
         table_port: int = 0,
+        access_log: Path | None = None,
     ) -> None:
         """Installs Azurite where it is missing, starts it, and waits until all three services listen."""
+        self._access_log = access_log
         self._output: deque[str] = deque(maxlen=40)
         self._ports: dict[str, int] = {}
         self._changed = threading.Event()
         ports = {"blob": blob_port, "queue": queue_port, "table": table_port}
         self.process = subprocess.Popen(
-            _command(certificates, location, ports),
+            _command(certificates, location, ports, silent=access_log is None),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -95,12 +99,16 @@ class Azurite:
 
     def _read(self) -> None:
         """Drains the output to its end; notes the ports as they are announced."""
-        for line in self.process.stdout or ():
-            self._output.append(line.rstrip())
-            if match := _LISTENING.search(line):
-                self._ports[match[1]] = int(match[2])
-                if len(self._ports) == 3:
-                    self._changed.set()
+        with self._access_log.open("w", encoding="utf-8") if self._access_log else nullcontext() as log:
+            for line in self.process.stdout or ():
+                self._output.append(line.rstrip())
+                if log:
+                    log.write(line)
+                    log.flush()
+                if match := _LISTENING.search(line):
+                    self._ports[match[1]] = int(match[2])
+                    if len(self._ports) == 3:
+                        self._changed.set()
         self._changed.set()
 
     def _wait(self) -> None:
@@ -112,11 +120,11 @@ class Azurite:
         raise AzuriteError(f"Azurite {problem}. Its last words:\n" + "\n".join(self._output))
 
 
-def _command(certificates: Certificates, location: Path | None, ports: dict[str, int]) -> list[str]:
+def _command(certificates: Certificates, location: Path | None, ports: dict[str, int], *, silent: bool) -> list[str]:
     node = find_node()
     script = install_packages(node) / "azurite/dist/src/azurite.js"
     command = [str(node.executable), "--require", str(Path(__file__).with_name("end_with_parent.cjs")), str(script)]
-    command += ["--silent", "--skipApiVersionCheck", "--disableTelemetry"]
+    command += [*(["--silent"] if silent else []), "--skipApiVersionCheck", "--disableTelemetry"]
     command += ["--oauth", "basic", "--cert", str(certificates.server), "--key", str(certificates.key)]
     for kind, port in ports.items():
         # Idle connections outlive the SDK's own pauses, as they do in Azure.

@@ -28,10 +28,12 @@ class Sandbox:
 
     `port` is the app's; None takes 7071, or a free one where that is taken. With `restart_host` a host that
     dies is started again, as Azure would, and requests made meanwhile wait; else its death ends the sandbox.
+    With `log_storage` each request to storage leaves a line in azurite.log beside the other logs.
     """
 
-    def __init__(self, port: int | None = None, *, restart_host: bool = False) -> None:
+    def __init__(self, port: int | None = None, *, restart_host: bool = False, log_storage: bool = False) -> None:
         self._restart_host = restart_host
+        self._log_storage = log_storage
         self._wanted_port = port
         self._home = home()
         self._children: dict[str, Child] = {}
@@ -84,7 +86,9 @@ class Sandbox:
 
     def _start(self) -> None:
         try:
-            self._azurite = Azurite(self._certificates)
+            (self._home / "logs").mkdir(exist_ok=True)
+            log = self._home / "logs/azurite.log" if self._log_storage else None
+            self._azurite = Azurite(self._certificates, access_log=log)
         except AzuriteError as error:
             raise SandboxError(str(error)) from error
         create_storage(self._azurite.connection_string, self._certificates.ca)
