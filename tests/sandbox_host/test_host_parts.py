@@ -80,7 +80,7 @@ def test_the_projects_host_json():
     options = load_options(PROJECT, {})
     assert options.route_prefix == ""
     assert options.function_timeout == 600
-    assert options.queues == QueueOptions(8, 4, 30, 5, 2)
+    assert options.queues == QueueOptions(8, 4, 30, 5, 1)
 
 
 @pytest.mark.parametrize("content", [None, "{", "{}", '{"version":"2.0","extensions":{"queues":{"batchSize":33}}}'])
