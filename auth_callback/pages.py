@@ -76,6 +76,7 @@ def approved() -> func.HttpResponse:
         "The app is approved",
         "Microsoft reports that you have approved the app for your organization. Nothing has been connected yet.",
         "Tell the owner of the inbox that they can now connect it. If the inbox is yours, do it here.",
+        good=True,
     )
 
 
@@ -121,8 +122,8 @@ def _approval(url: str) -> dict[str, str]:
     return {"link": url, "mailto": f"mailto:?subject={quote(subject)}&body={quote(body)}"}
 
 
-def _message(title: str, *paragraphs: str) -> func.HttpResponse:
-    return _page("message.html", {"title": title, "paragraphs": paragraphs})
+def _message(title: str, *paragraphs: str, good: bool = False) -> func.HttpResponse:
+    return _page("message.html", {"title": title, "paragraphs": paragraphs, "good": good})
 
 
 def _page(

@@ -221,6 +221,8 @@ def test_the_link_for_an_administrator_can_be_copied_and_sent(world, browser):
     assert re.search(rf"<textarea [^>]*readonly[^>]*>{link}</textarea>", page.text)
     mailto = re.search(r'href="(mailto:\?subject=[^"&]+&amp;body=[^"&]+)"', page.text)
     assert "adminconsent%3Fstate%3D" in mailto[1]
+    assert '<a class="button" href="mailto:' in page.text  # the way on; trying again comes after it
+    assert '<a class="button quiet" href="/connect">' in page.text
     for scope in ALL_SCOPES:
         assert f"<code>{scope}</code>" in page.text
         assert scope in mailto[1]

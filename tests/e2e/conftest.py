@@ -14,7 +14,7 @@ def _environment(tmp_path_factory):
     return {
         "SANDBOX_HOME": str(tmp_path_factory.mktemp("sandbox")),
         "POLL_INTERVAL_SECONDS": "1",
-        "SANDBOX_QUEUE_VISIBILITY_SECONDS": "4",  # how soon the hint of a killed worker comes again
+        "SANDBOX_QUEUE_VISIBILITY_SECONDS": "2",  # how soon the hint of a killed worker comes again
     }
 
 
