@@ -1,6 +1,7 @@
-"""The operator's command line for accounts, mailboxes and the signing key: `python -m mailsync.admin --help`.
+"""The operator's command line for accounts and mailboxes: `python -m mailsync.admin --help`.
 
-It works on the settings of the environment. Exit codes: 0 done, 1 failed (the reason is named), 2 usage.
+It works on the settings of the environment, and on tables alone: what takes the app's own identity is a route of
+`management/`. Exit codes: 0 done, 1 failed (the reason is named), 2 usage.
 """
 
 import argparse
@@ -63,23 +64,6 @@ def _show_mailbox(options: argparse.Namespace) -> None:
         print("\n".join(mailbox_lines(mailbox)))
 
 
-def _disconnect_mailbox(options: argparse.Namespace) -> None:
-    mailbox = _find(options.mailbox.strip())
-    left = app().disconnector.disconnect(mailbox.id)
-    print(f"{mailbox.address} is disconnected; what has been read of it stays. Its owner may connect it again.")
-    if left:
-        print(f"Its subscriptions could not be deleted ({left}); they end within a week, and do nothing until then.")
-
-
-def _rotate_signing_key(_options: argparse.Namespace) -> None:
-    key_id = app().signing_keys.rotate()
-    print(
-        f"Key {key_id} signs from two minutes from now; the one before stays good for what it has signed.\n"
-        "Subscriptions take the new key as they are renewed. Rotate again after a week at the earliest: until then\n"
-        "some are still signed with the older key, which the next rotation drops."
-    )
-
-
 def _find(text: str) -> Mailbox:
     if is_mailbox_id(text.lower()):
         found = [mailbox for mailbox in [app().mailboxes.get(text.lower())] if mailbox]
@@ -95,7 +79,7 @@ def _find(text: str) -> Mailbox:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m mailsync.admin", description="Siftrock Inbox Connector: operator.")
-    groups = parser.add_subparsers(required=True, metavar="account|mailbox|signing-key")
+    groups = parser.add_subparsers(required=True, metavar="account|mailbox")
     account = groups.add_parser("account", help="Siftrock accounts and the inboxes they admit")
     account_commands = account.add_subparsers(required=True, metavar="add|list")
     add = _command(account_commands, "add", _add_account, "add an account", as_json=False)
@@ -109,15 +93,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     _command(account_commands, "list", _list_accounts, "list the accounts")
     mailbox = groups.add_parser("mailbox", help="connected inboxes and how they fare")
-    mailbox_commands = mailbox.add_subparsers(required=True, metavar="list|show|disconnect")
+    mailbox_commands = mailbox.add_subparsers(required=True, metavar="list|show")
     _command(mailbox_commands, "list", _list_mailboxes, "list the mailboxes")
     show = _command(mailbox_commands, "show", _show_mailbox, "show one mailbox")
-    disconnect = _command(mailbox_commands, "disconnect", _disconnect_mailbox, "stop reading a mailbox", as_json=False)
-    for command in (show, disconnect):
-        command.add_argument("mailbox", metavar="ADDRESS-OR-ID", help="its address or its mailbox id")
-    key = groups.add_parser("signing-key", help="the key by which notifications are known to be genuine")
-    key_commands = key.add_subparsers(required=True, metavar="rotate")
-    _command(key_commands, "rotate", _rotate_signing_key, "make a new key", as_json=False)
+    show.add_argument("mailbox", metavar="ADDRESS-OR-ID", help="its address or its mailbox id")
     return parser
 
 

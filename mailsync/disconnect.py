@@ -12,8 +12,10 @@ from mailsync.run import Limits, Run
 from mailsync.subscriptions import SubscriptionKeeper
 from mailsync.tokens import TokenKeeper
 
-_PATIENCE = 90.0
-"""Seconds to wait for a run that has the mailbox: longer than its budget, and than the lease of a dead one."""
+_PATIENCE = 45.0
+"""Seconds to wait for a run that has the mailbox: longer than its budget, far below the 230 that a request may take."""
+_TRY_AGAIN = 60.0
+"""Seconds: as long as the lease of a dead run."""
 _PAUSE = 2.0
 
 
@@ -55,13 +57,13 @@ class Disconnector:
         while True:
             mailbox = self.mailboxes.get(mailbox_id)
             if mailbox is None:
-                raise Rejected("unknown_mailbox", "there is no such mailbox")
+                raise Rejected("unknown_mailbox", "There is no such mailbox.")
             if mailbox.lease is None or mailbox.lease.expires_at <= self.clock():
                 try:
                     return Run(mailbox, self.mailboxes, uuid.uuid4().hex, self.clock, Limits())
                 except StaleWrite:
                     pass  # somebody was faster
             if waited >= _PATIENCE:
-                raise RetryLater("mailbox_busy", "the mailbox is being synced all the time; try again in a minute")
+                raise RetryLater("mailbox_busy", "The mailbox is being synced; try again in a minute.", _TRY_AGAIN)
             self.sleep(_PAUSE)
             waited += _PAUSE

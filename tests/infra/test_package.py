@@ -11,7 +11,7 @@ from tests.infra.kept import ROOT
 
 ALLOWED = re.compile(
     r"(function_app\.py|host\.json|requirements\.txt"
-    r"|(auth_callback|health|poll_timer|sync_worker|webhook_receiver|mailsync)/([\w-]+/)*[\w.-]+\.(py|html|css|js|svg|png|ico|txt))"
+    r"|(auth_callback|health|management|poll_timer|sync_worker|webhook_receiver|mailsync)/([\w-]+/)*[\w.-]+\.(py|html|css|js|svg|png|ico|txt))"
 )
 
 

@@ -11,7 +11,7 @@ from mailsync.telemetry import Event
 from tests.infra import served
 from tests.infra.kept import INFRA, ROOT, SNAPSHOTS, resources
 
-PACKAGES = ("mailsync", "auth_callback", "health", "webhook_receiver", "poll_timer", "sync_worker")
+PACKAGES = ("mailsync", "auth_callback", "health", "management", "webhook_receiver", "poll_timer", "sync_worker")
 
 
 def alerts(snapshot: str = "default") -> dict[str, dict]:

@@ -8,18 +8,15 @@ from types import SimpleNamespace
 import pytest
 
 from mailsync import admin
-from mailsync.errors import Misconfigured, RetryLater
+from mailsync.errors import Misconfigured
 from mailsync.models import Account, Folder, History, Mailbox, MailboxState, PushState, Subscription
-from tests.fakes.signing_keys import FakeSigningKeys
 from tests.fakes.stores import FakeAccountStore, FakeMailboxStore
 from tests.mailsync.sign_in import MAILBOX, NOW, OTHER_TENANT, SETTINGS, TENANT, USER
 
 
 @pytest.fixture
 def parts(monkeypatch):
-    parts = SimpleNamespace(
-        accounts=FakeAccountStore(), mailboxes=FakeMailboxStore(), settings=SETTINGS, signing_keys=FakeSigningKeys()
-    )
+    parts = SimpleNamespace(accounts=FakeAccountStore(), mailboxes=FakeMailboxStore(), settings=SETTINGS)
     monkeypatch.setattr(admin, "app", lambda: parts)
     return parts
 
@@ -165,18 +162,6 @@ def test_push_is_shown_with_its_reason_and_times(parts, capsys):
     }
 
 
-@pytest.mark.parametrize("left", ["", "grant_revoked"])
-def test_a_mailbox_is_disconnected_by_its_address(parts, capsys, left):
-    asked = []
-    parts.disconnector = SimpleNamespace(disconnect=lambda id_: asked.append(id_) or left)
-    parts.mailboxes.save(mailbox())
-    assert admin.main(["mailbox", "disconnect", "offers@SHOP.example"]) == 0
-    assert asked == [MAILBOX]
-    said = capsys.readouterr().out
-    assert "Offers@shop.example is disconnected" in said
-    assert ("could not be deleted (grant_revoked)" in said) == bool(left)
-
-
 def test_history_without_a_count_yet_is_shown_as_unknown(parts, capsys):
     parts.mailboxes.save(mailbox(folders=(Folder("inbox", NOW, history=History()),)))
     assert admin.main(["mailbox", "show", MAILBOX]) == 0
@@ -213,25 +198,9 @@ def test_bad_settings_are_named(monkeypatch, capsys):
     assert capsys.readouterr().err == "bad_settings: KEY_VAULT_URL is missing\n"
 
 
-@pytest.mark.parametrize("arguments", [[], ["account"], ["mailbox", "show"], ["mailbox", "drop"]])
+@pytest.mark.parametrize("arguments", [[], ["account"], ["mailbox", "show"], ["mailbox", "disconnect", "x"]])
 def test_usage_errors_exit_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         admin.main(arguments)
     assert caught.value.code == 2
     capsys.readouterr()
-
-
-def test_the_signing_key_is_rotated(parts, capsys):
-    before, _ = parts.signing_keys.current()
-    assert admin.main(["signing-key", "rotate"]) == 0
-    after, key = parts.signing_keys.current()
-    assert after != before
-    out = capsys.readouterr().out
-    assert f"Key {after} signs" in out
-    assert key.hex() not in out
-
-
-def test_a_signing_key_that_is_being_made_is_told(parts, capsys):
-    parts.signing_keys.failure = RetryLater("signing_key_being_made", "Another instance is making the signing key.")
-    assert admin.main(["signing-key", "rotate"]) == 1
-    assert "signing_key_being_made: Another instance" in capsys.readouterr().err

@@ -1,0 +1,1 @@
+"""HTTP: the management routes under /api/, for the operator."""
