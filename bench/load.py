@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 from bench.measure import percentile
 
 _WARM_CONNECTIONS = 8
+_LONGEST_IDLE = 2.0
+"""Seconds; the server closes a connection that has been idle for longer than it likes."""
 
 type _Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -26,13 +28,14 @@ class Load:
     def __init__(self, url: str, ca_file: str) -> None:
         self._parts = urlsplit(url)
         self._context = ssl.create_default_context(cafile=ca_file)
-        self._idle: list[_Connection] = []
+        self._idle: list[tuple[float, asyncio.StreamReader, asyncio.StreamWriter]] = []
         self.statuses: set[int] = set()
 
     async def open(self) -> None:
         """One more idle connection."""
         host, port = self._parts.hostname or "", self._parts.port
-        self._idle.append(await asyncio.open_connection(host, port, ssl=self._context))
+        reader, writer = await asyncio.open_connection(host, port, ssl=self._context)
+        self._idle.append((time.perf_counter(), reader, writer))
 
     async def run(self, bodies: list[bytes], rate: float, seconds: float) -> list[float]:
         """Latencies in milliseconds."""
@@ -47,17 +50,26 @@ class Load:
         return list(await asyncio.gather(*tasks))
 
     async def _post(self, request: bytes, due: float) -> float:
-        if not self._idle:
-            await self.open()
-        reader, writer = self._idle.pop()
+        reader, writer = await self._connection()
         writer.write(request)
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         length = int(head.partition(b"content-length:")[2].split(b"\r\n")[0] or 0)
         await reader.readexactly(length)
         taken = (time.perf_counter() - due) * 1000
         self.statuses.add(int(head.split(b" ", 2)[1]))
-        self._idle.append((reader, writer))
+        self._idle.append((time.perf_counter(), reader, writer))
         return taken
+
+    async def _connection(self) -> _Connection:
+        """An idle connection that the server has not closed, or a new one."""
+        now = time.perf_counter()
+        while True:
+            if not self._idle:
+                await self.open()
+            since, reader, writer = self._idle.pop()
+            if now - since < _LONGEST_IDLE and not reader.at_eof():
+                return reader, writer
+            writer.close()
 
     def _request(self, body: bytes) -> bytes:
         head = f"POST {self._parts.path} HTTP/1.1\r\nHost: {self._parts.netloc}\r\nContent-Type: application/json\r\n"
