@@ -7,9 +7,11 @@ import logging
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cache, cached_property
+from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING
 
+from mailsync.once import once
 from mailsync.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,9 +42,17 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@cache
+_making = Lock()
+
+
 def app() -> "App":
-    """The program on the settings of the environment. Raises Misconfigured."""
+    """The program on the settings of the environment, one for all threads. Raises Misconfigured."""
+    with _making:
+        return _app()
+
+
+@cache
+def _app() -> "App":
     return App(os.environ)
 
 
@@ -53,77 +63,77 @@ class App:
         logging.getLogger("azure").setLevel(logging.WARNING)  # at INFO the SDKs log every request
         self.settings = Settings.load(environ)
 
-    @cached_property
+    @once
     def mailboxes(self) -> "MailboxStore":
         """Mailbox records and the poll schedule."""
         from mailsync.adapters.mailboxes import TableMailboxStore
 
         return TableMailboxStore(self.settings.storage)
 
-    @cached_property
+    @once
     def messages(self) -> "MessageStore":
         """Message rows."""
         from mailsync.adapters.messages import TableMessageStore
 
         return TableMessageStore(self.settings.storage)
 
-    @cached_property
+    @once
     def accounts(self) -> "AccountStore":
         """Siftrock accounts."""
         from mailsync.adapters.accounts import TableAccountStore
 
         return TableAccountStore(self.settings.storage)
 
-    @cached_property
+    @once
     def signins(self) -> "SignInStore":
         """Pending sign-ins."""
         from mailsync.adapters.signins import TableSignInStore
 
         return TableSignInStore(self.settings.storage)
 
-    @cached_property
+    @once
     def queue(self) -> "HintQueue":
         """The hint queue."""
         from mailsync.adapters.queue import StorageHintQueue
 
         return StorageHintQueue(self.settings.storage)
 
-    @cached_property
+    @once
     def vault(self) -> "TokenVault":
         """Refresh tokens."""
         from mailsync.adapters.key_vault import KeyVaultTokenVault
 
         return KeyVaultTokenVault(self.settings)
 
-    @cached_property
+    @once
     def signing_keys(self) -> "SigningKeys":
         """The keys of clientStates."""
         from mailsync.adapters.signing_keys import KeyVaultSigningKeys
 
         return KeyVaultSigningKeys(self.settings, lambda: self.signins, utc_now)
 
-    @cached_property
+    @once
     def _notification_queue(self) -> "HintQueue":
         """The hint queue again, less patient: two attempts fit into the time that Graph waits for an answer."""
         from mailsync.adapters.queue import StorageHintQueue
 
         return StorageHintQueue(self.settings.storage, connect_timeout=1, read_timeout=1)
 
-    @cached_property
+    @once
     def notifications(self) -> "Notifications":
         """The webhook's work."""
         from mailsync.notifications import Notifications
 
         return Notifications(lambda: self.signing_keys, lambda: self._notification_queue, utc_now)
 
-    @cached_property
+    @once
     def directory(self) -> "Directory":
         """Entra."""
         from mailsync.adapters.entra import EntraDirectory
 
         return EntraDirectory(self.settings, clock=utc_now)
 
-    @cached_property
+    @once
     def tokens(self) -> "TokenKeeper":
         """Access tokens."""
         from mailsync.tokens import TokenKeeper
@@ -151,7 +161,7 @@ class App:
             lifecycle_url=self.settings.lifecycle_url,
         )
 
-    @cached_property
+    @once
     def keeper(self) -> "SubscriptionKeeper":
         """What makes and renews subscriptions."""
         from mailsync.subscriptions import SubscriptionKeeper
@@ -164,7 +174,7 @@ class App:
             clock=utc_now,
         )
 
-    @cached_property
+    @once
     def connector(self) -> "Connector":
         """The sign-in flow."""
         from mailsync.connect import Connector
@@ -181,21 +191,21 @@ class App:
             clock=utc_now,
         )
 
-    @cached_property
+    @once
     def disconnector(self) -> "Disconnector":
         """What lets a mailbox go."""
         from mailsync.disconnect import Disconnector
 
         return Disconnector(self.mailboxes, vault=self.vault, tokens=self.tokens, keeper=self.keeper, clock=utc_now)
 
-    @cached_property
+    @once
     def poller(self) -> "Poller":
         """The timer's work."""
         from mailsync.poll import Poller
 
         return Poller(self.mailboxes, self.signins, self.queue, utc_now)
 
-    @cached_property
+    @once
     def synchronizer(self) -> "Synchronizer":
         """The queue worker's work."""
         from mailsync.adapters.message_rows import row_key

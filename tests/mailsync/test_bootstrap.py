@@ -1,0 +1,57 @@
+"""The program's parts hold what they have learnt, such as tokens and keys, so that there must be one of each."""
+
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import pytest
+
+from mailsync import bootstrap
+from mailsync.bootstrap import App
+
+_ENVIRON = {
+    "PUBLIC_BASE_URL": "https://connect.example",
+    "ENTRA_CLIENT_ID": "22222222-2222-4222-8222-222222222222",
+    "KEY_VAULT_URL": "https://vault.example",
+    "MAIL_STORAGE": "UseDevelopmentStorage=true",
+    "AZURE_CLIENT_ID": "33333333-3333-4333-8333-333333333333",
+}
+_THREADS = 8
+
+
+@pytest.fixture
+def eager_threads():
+    """Threads that take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def together(ask):
+    """What threads get that ask at the same moment."""
+    start = threading.Barrier(_THREADS)
+
+    def answer(_):
+        start.wait()
+        return ask()
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return list(pool.map(answer, range(_THREADS)))
+
+
+@pytest.mark.parametrize("part", ["synchronizer", "signing_keys", "tokens", "notifications"])
+def test_threads_get_the_same_part(part, eager_threads):
+    for _ in range(20):
+        app = App(_ENVIRON)
+        assert len({id(found) for found in together(partial(getattr, app, part))}) == 1
+        assert app.keeper._keys is app.signing_keys
+
+
+def test_threads_get_the_same_program(monkeypatch, eager_threads):
+    for name, value in _ENVIRON.items():
+        monkeypatch.setenv(name, value)
+    bootstrap._app.cache_clear()
+    assert len({id(found) for found in together(bootstrap.app)}) == 1
+    bootstrap._app.cache_clear()
