@@ -1,5 +1,6 @@
 """One sandbox for the session, with the app in Microsoft's runtime, on a directory and ports of its own."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -20,18 +21,26 @@ def _environment(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def _running(_environment):
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in _environment.items():
-            patch.setenv(name, value)
+    with _set(_environment):
         sandbox = Sandbox(restart_host=True).__enter__()
-        patch.setenv("REQUESTS_CA_BUNDLE", sandbox.state.ca_file)
-        product = Product(sandbox.state)
-    yield sandbox, product
-    product.close()
-    sandbox._children["host"].process.kill()  # what it is doing needs no end, and might wait for one
+    try:
+        with _set({**_environment, "REQUESTS_CA_BUNDLE": sandbox.state.ca_file}):
+            product = Product(sandbox.state)
+        yield sandbox, product
+        product.close()
+    finally:
+        sandbox._children["host"].process.kill()  # what it is doing needs no end, and might wait for one
+        with _set(_environment):
+            sandbox.__exit__()
+
+
+@contextlib.contextmanager
+def _set(environment):
+    """The environment for as long as it is needed: other suites of the session have another."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SANDBOX_HOME", _environment["SANDBOX_HOME"])
-        sandbox.__exit__()
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        yield
 
 
 @pytest.fixture

@@ -1,11 +1,13 @@
 """What goes wrong shows in the mailbox's status, and nothing more comes of it than must."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from mailsync.models import Hint, MailboxState
+from sandbox.commands import ensure_account
 from sandbox.state import PROJECT
-from tests.e2e.people import operator
+from tests.e2e.people import Owner, operator
 from tests.e2e.product import differences
 
 SAMPLES = sorted((PROJECT / "sandbox/samples").glob("*.eml"))
@@ -29,6 +31,29 @@ def test_status_of_a_good_mailbox(product):
     assert shown["connectedAt"] < shown["lastSuccessAt"] < shown["nextPollAt"]
     assert "ann@status.example" in operator(product.state, "mailbox", "show", "Ann@Status.example")
     assert mailbox in operator(product.state, "mailbox", "list")
+
+
+def test_accounts_have_their_own_inboxes(product):
+    first = connected(product, "ann@first-account.example", SAMPLES[0])
+    second = connected(product, "ann@second-account.example", SAMPLES[1], SAMPLES[2])
+    listed = {entry["id"]: entry for entry in json.loads(operator(product.state, "mailbox", "list", "--json"))}
+    assert (listed[first]["accountId"], listed[first]["messages"]) == ("first-account-example", 1)
+    assert (listed[second]["accountId"], listed[second]["messages"]) == ("second-account-example", 2)
+
+
+def test_two_people_who_connect_one_inbox_at_once_end_as_one(product):
+    address = "shared@status.example"
+    product.deliver(address, *SAMPLES[:2])
+    ensure_account(product.state, address)
+    with Owner(product.state) as one, Owner(product.state) as other, ThreadPoolExecutor(2) as pool:
+        answers = [(one, one.decide(one.sign_in(one.begin(), address), "accept"))]
+        answers.append((other, other.sign_in(other.begin(), address)))
+        pages = list(pool.map(lambda pair: pair[0].answer(pair[1]), answers))
+    assert all(page.url.endswith("/connect/done") for page in pages)
+    found = [mailbox for mailbox in product.app.mailboxes.list() if mailbox.address == address]
+    assert len(found) == 1
+    assert differences(product.wait_for_rows(found[0].id, 2), product.truth(address)) == []
+    assert product.mailbox(found[0].id).messages == 2
 
 
 def test_reconnecting_keeps_what_was_read(product):
