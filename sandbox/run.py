@@ -4,8 +4,8 @@ import sys
 import time
 from pathlib import Path
 
-from sandbox.client import Control, fire, mail_files, message_rows
-from sandbox.commands import POLL_TIMER, connect_mailbox, deliver_files, ensure_account
+from sandbox.client import Control, mail_files, mailsync_app, message_rows
+from sandbox.commands import connect_mailbox, deliver_files, ensure_account
 from sandbox.show import line
 from sandbox.state import PROJECT, SandboxError, home
 from sandbox.up import Sandbox, stop_on_signals
@@ -24,18 +24,19 @@ def run(port: int | None, *, once: bool) -> int:
     try:
         with Sandbox(port) as sandbox:
             _say(f"Running after {time.monotonic() - started:.0f} s.")
-            _demonstrate(sandbox)
+            mailbox_id, seen = _demonstrate(sandbox)
             if once:
                 return 0
             print(_next_steps(sandbox), flush=True)
-            sandbox.watch()
+            _follow(sandbox, mailbox_id, seen)
     except KeyboardInterrupt:
         print()
         _say("Stopped.")
     return 0
 
 
-def _demonstrate(sandbox: Sandbox) -> None:
+def _demonstrate(sandbox: Sandbox) -> tuple[str, set[str]]:
+    """Returns the mailbox and the ids of the messages that were shown."""
     state = sandbox.state
     control = Control(state)
     files = mail_files([SAMPLES])
@@ -47,35 +48,66 @@ def _demonstrate(sandbox: Sandbox) -> None:
     _say("Its owner has given consent on the pages, over HTTP. The first sync brings what was there:\n")
     seen: set[str] = set()
     _show_rows(sandbox, mailbox_id, seen, len(before))
-    delivered, _ = deliver_files(control, ADDRESS, after)
+    _await_push(sandbox, mailbox_id)
     print()
-    _say(f"{delivered} more arrive. The poll timer, due each minute, is run now and finds them:\n")
-    _show_rows(sandbox, mailbox_id, seen, len(files), poll=True)
+    _say(f"{len(after)} more arrive, one after another. Graph notifies the app of each; no poll is due for an hour:\n")
+    for file in after:
+        began = time.monotonic()
+        delivered, _ = deliver_files(control, ADDRESS, [file])
+        _show_rows(sandbox, mailbox_id, seen, len(seen) + delivered, since=began)
     print()
     _say(f"All {len(seen)} messages are in table `messages`, each once.")
+    return mailbox_id, seen
 
 
-def _show_rows(sandbox: Sandbox, mailbox_id: str, seen: set[str], wanted: int, *, poll: bool = False) -> None:
-    """Prints rows as they arrive until `wanted` are there. Raises SandboxError when that takes too long."""
+def _follow(sandbox: Sandbox, mailbox_id: str, seen: set[str]) -> None:
+    """Shows rows that come later, for ever. Raises SandboxError when a process dies."""
+    mailboxes, count = mailsync_app(sandbox.state).mailboxes, len(seen)
+    while True:
+        sandbox.check()
+        mailbox = mailboxes.get(mailbox_id)
+        if mailbox and mailbox.messages != count:
+            count = mailbox.messages
+            _show_new(sandbox, mailbox_id, seen)
+        time.sleep(0.5)
+
+
+def _await_push(sandbox: Sandbox, mailbox_id: str) -> None:
+    """Waits until the mailbox is subscribed to. Raises SandboxError when that takes too long."""
+    mailboxes = mailsync_app(sandbox.state).mailboxes
     deadline = time.monotonic() + _TIMEOUT
-    fired = 0.0
+    while (mailbox := mailboxes.get(mailbox_id)).push != "healthy":
+        sandbox.check()
+        if time.monotonic() > deadline:
+            raise SandboxError(f"push is {mailbox.push} after {_TIMEOUT} s: {mailbox.push_reason or 'no reason yet'}")
+        time.sleep(0.1)
+
+
+def _show_rows(sandbox: Sandbox, mailbox_id: str, seen: set[str], wanted: int, *, since: float | None = None) -> None:
+    """Prints rows as they arrive until `wanted` are there, with the seconds `since` where that is given.
+
+    Raises SandboxError when that takes too long.
+    """
+    deadline = time.monotonic() + _TIMEOUT
     while len(seen) < wanted:
         sandbox.check()
         if time.monotonic() > deadline:
             raise SandboxError(
                 f"{len(seen)} of {wanted} messages are in the table after {_TIMEOUT} s; see {home() / 'logs'}"
             )
-        if poll and time.monotonic() - fired > 2:  # a mailbox polled a moment ago is not due yet
-            fire(sandbox.state, POLL_TIMER)
-            fired = time.monotonic()
-        rows = list(message_rows(sandbox.state, mailbox_id))
-        if len(rows) > len({row["messageId"] for row in rows}):
-            raise SandboxError("a message is in the table twice")
-        for row in rows:
-            if row["messageId"] not in seen:
-                seen.add(row["messageId"])
-                print(f"  {line(row)}", flush=True)
-        time.sleep(0.2)
+        _show_new(sandbox, mailbox_id, seen, since)
+        time.sleep(0.05)
+
+
+def _show_new(sandbox: Sandbox, mailbox_id: str, seen: set[str], since: float | None = None) -> None:
+    rows = list(message_rows(sandbox.state, mailbox_id))
+    if len(rows) > len({row["messageId"] for row in rows}):
+        raise SandboxError("a message is in the table twice")
+    for row in rows:
+        if row["messageId"] not in seen:
+            seen.add(row["messageId"])
+            took = f"after {time.monotonic() - since:.1f} s  " if since else ""
+            print(f"  {line(row, took)}", flush=True)
 
 
 def _next_steps(sandbox: Sandbox) -> str:
@@ -87,9 +119,9 @@ It keeps running; Ctrl-C ends it. What to try next:
   {sandbox.state.app}/connect
       The page that owners meet. Sign in as {ADDRESS} or any address of contoso.com.
       The browser warns, there and at the sign-in: the certificate is the sandbox's own.
-  {name} -m sandbox deliver {ADDRESS} FILE…      mail of yours (.eml, mbox, folders)
+  {name} -m sandbox deliver {ADDRESS} FILE…      mail of yours (.eml, mbox, folders): its rows show here
   {name} -m sandbox messages {ADDRESS}           what Table Storage holds; --json for all of it
-  {name} -m sandbox fault list                           throttling, outages, lost grants
+  {name} -m sandbox fault list                           throttling, outages, lost grants, lost notifications
   {name} -m sandbox --help                               everything else
 
 Logs: {home() / "logs"}"""

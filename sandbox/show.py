@@ -9,13 +9,13 @@ _RECEIVED, _FROM = 19, 22
 _WITHOUT_TERMINAL = (100, 24)
 
 
-def line(row: Mapping[str, Any]) -> str:
-    """One message row in one line."""
+def line(row: Mapping[str, Any], before: str = "") -> str:
+    """One message row in one line, with a text before it."""
     received = str(row.get("receivedDateTime", ""))[:_RECEIVED].replace("T", " ")
     sender = str(row.get("fromName") or row.get("fromAddress") or "")
     subject = str(row.get("subject") or "(no subject)")
-    room = max(20, shutil.get_terminal_size(_WITHOUT_TERMINAL).columns - _RECEIVED - _FROM - 6)
-    return f"{fit(received, _RECEIVED)}  {fit(sender, _FROM)}  {fit(subject, room).rstrip()}"
+    room = max(20, shutil.get_terminal_size(_WITHOUT_TERMINAL).columns - _RECEIVED - _FROM - 6 - len(before))
+    return f"{before}{fit(received, _RECEIVED)}  {fit(sender, _FROM)}  {fit(subject, room).rstrip()}"
 
 
 def fit(text: str, width: int) -> str:
