@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from bench.measure import Figure, Say
 from bench.services import Services
+from sandbox.state import SandboxError
 
 Row = Callable[[Services, int, Say], list[Figure]]
 
@@ -40,14 +41,19 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="prints the figures as JSON; progress goes to stderr")
     arguments = parser.parse_args()
     figures: list[Figure] = []
+    broken = False
     with Services() as services:
         for name in arguments.rows or rows:
-            figures += _run(name, rows[name], services, arguments.pairs)
+            try:
+                figures += _run(name, rows[name], services, arguments.pairs)
+            except (RuntimeError, SandboxError) as error:  # the other rows' figures are not lost with it
+                broken = True
+                _say(f"{name} could not be measured: {error}")
     if arguments.json:
         print(json.dumps([figure.to_json() for figure in figures], indent=1))
     else:
         print("\n".join(map(str, figures)))
-    return 0 if all(figure.good for figure in figures) else 1
+    return 0 if not broken and all(figure.good for figure in figures) else 1
 
 
 def _run(name: str, row: Row, services: Services, number: int) -> list[Figure]:

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import socket
+from collections import Counter
 from pathlib import Path
 
 from bench.connected import connected, notification
@@ -49,16 +50,20 @@ def acknowledgement(services: Services, number: int, say: Say) -> list[Figure]:
             for host in hosts:
                 host.latency(2)
             _queued(state)
+            webhook.refused = 0
             both = pairs(number, lambda: webhook.latency(SECONDS), lambda: bare.latency(SECONDS), say)
-            hints = _queued(state) / (RATE * SECONDS * number)
+            accepted = RATE * SECONDS * number - webhook.refused
+            hints = _queued(state) / max(accepted, 1)
         finally:
             for host in hosts:
                 host.child.stop()
+                say(f"  {host.child.name}: {_complaints(host.child)}")
     ratios = tuple(ours / other for ours, other in both)
     details = {"milliseconds": [list(pair) for pair in both]}
     name = f"acknowledgement at {RATE} POSTs/s: p99 / a bare function's"
     return [
         Figure(name, ratios, Bound(most=1.5), details),
+        Figure("POSTs not answered 202", (float(webhook.refused),), Bound(most=0)),
         Figure("queue messages for a POST of one mailbox", (hints,), Bound(least=1, most=1)),
     ]
 
@@ -78,6 +83,7 @@ class _Host:
         command += ["--certificate", str(files / "server.pem"), "--key", str(files / "server.key")]
         self.child: Child = spawn(name, command, state.environment, directory / "host.log")
         wait_for(self.child, lambda: "listening" in self.child.log.read_text(encoding="utf-8"), 60)
+        self.refused = 0
         self._arguments = [
             f"https://localhost:{port}/graph/notifications",
             state.ca_file,
@@ -87,7 +93,9 @@ class _Host:
     def latency(self, seconds: float) -> float:
         """The 99th percentile in milliseconds."""
         options = ["--rate", str(RATE), "--seconds", str(seconds)]
-        return round(float(measured("bench.load", *self._arguments, *options)["p99"]), 2)
+        result = measured("bench.load", *self._arguments, *options)
+        self.refused += int(result["refused"])
+        return round(float(result["p99"]), 2)
 
 
 def _bodies(services: Services, state: State) -> Path:
@@ -115,3 +123,10 @@ def _queued(state: State) -> int:
         count = queue.get_queue_properties().approximate_message_count
         queue.clear_messages()
     return int(count or 0)
+
+
+def _complaints(child: Child) -> str:
+    """What the app's log holds besides the lines of every invocation."""
+    lines = child.log.read_text(encoding="utf-8", errors="replace").splitlines()
+    kinds = Counter(line.split(" ", 2)[-1][:160] for line in lines if " WARNING " in line or " ERROR " in line)
+    return "; ".join(f"{count} x {text}" for text, count in kinds.most_common(3)) or "nothing to complain of"
