@@ -35,11 +35,11 @@ def test_the_comparison_sees_differences(product):
 def test_inboxes_read_at_the_same_time_do_not_mix(product):
     addresses = [f"{name}@pull.example" for name in ("eva", "finn", "gil", "hana")]
     for number, address in enumerate(addresses):
-        product.generate(address, 150, seed=number, days=20)
+        product.generate(address, 60, seed=number, days=20)
     with ThreadPoolExecutor(4) as pool:
         mailboxes = list(pool.map(product.connect, addresses))
     for address, mailbox in zip(addresses, mailboxes, strict=True):
-        assert differences(product.wait_for_rows(mailbox, 150), product.truth(address)) == []
+        assert differences(product.wait_for_rows(mailbox, 60), product.truth(address)) == []
 
 
 def test_new_mail_and_changes_follow(product):
@@ -77,7 +77,7 @@ def test_what_the_owner_removes_is_marked_and_stays(product):
 
 def test_a_killed_worker_is_followed_by_another(product, sandbox):
     address = "lea@pull.example"
-    product.generate(address, 600, days=20)
+    product.generate(address, 350, days=20)
     product.fault("graph-slow", seconds=0.3, address=address)
     mailbox = product.connect(address)
     product.until(lambda: product.mailbox(mailbox).messages, "the first page")
@@ -85,11 +85,11 @@ def test_a_killed_worker_is_followed_by_another(product, sandbox):
     sandbox._children["host"].process.wait()
     product.clear_faults()
     left = product.mailbox(mailbox)
-    assert left.messages < 600
+    assert left.messages < 350
     assert left.lease
     # A minute passes: the lease of the dead run is over.
     product.app.mailboxes.save(replace(left, lease=replace(left.lease, expires_at=left.lease.started_at)))
     sandbox.check()
-    rows = product.wait_for_rows(mailbox, 600)
+    rows = product.wait_for_rows(mailbox, 350)
     assert differences(rows, product.truth(address)) == []
-    assert product.mailbox(mailbox).messages == 600
+    assert product.mailbox(mailbox).messages == 350
