@@ -125,8 +125,10 @@ class Connector:
         grant = self.directory.complete(flow, answer)
         tenant = checked_tenant(grant.claims, self.settings, self.clock())
         refresh_token = check_grant(grant)
-        profile = self.mail(lambda: grant.access_token).me()
+        mail = self.mail(lambda: grant.access_token)
+        profile = mail.me()
         check_profile(profile, grant.claims)
+        mail.folder_id("inbox")  # a user without a mailbox is told here, not by a sync that nobody sees
         identity = _identity(tenant, profile)
         account = self._account(identity, profile, tenant)
         # Tokens first: a record without tokens would be polled in vain, tokens without a record only lie there.

@@ -29,12 +29,12 @@ class Limits:
     """What one run may take, and how failures are spaced; times in seconds.
 
     `pages`, `seconds`: the budget. `lease`: how long it holds without a save; longer than any one step.
-    `busy`: when a hint that met a lease is tried again. `first_retry` doubles with each failure up to
+    `busy`: how long a hint that met a lease steps aside at the most. `first_retry` doubles with each failure up to
     `longest_retry`; a Retry-After is obeyed up to `longest_wait`.
     """
 
     pages: int = 60
-    seconds: float = 30
+    seconds: float = 10
     lease: float = 60
     busy: float = 5
     first_retry: float = 30

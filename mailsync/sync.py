@@ -30,6 +30,9 @@ _SKEW = timedelta(seconds=2)
 _WORRYING = 5
 """Failures in a row after which a passing fault counts as a failing mailbox."""
 
+_BRIEFLY = 1.0
+"""Seconds for which a hint steps aside at the least."""
+
 _TRIES = 3
 
 _LOOKS = (2, 4, 8, 16, 30)
@@ -85,9 +88,11 @@ class Synchronizer:
         else:
             self._start(hint, mailbox)
 
-    def poisoned(self, hint: Hint) -> None:
-        """Records on its mailbox that a hint failed too often. The schedule goes on."""
-        emit(Event.SYNC_POISONED, mailbox=hint.mailbox_id)
+    def poisoned(self, hint: Hint | None) -> None:
+        """Records on its mailbox that a hint failed too often; None for what was no hint. The schedule goes on."""
+        emit(Event.SYNC_POISONED, mailbox=hint.mailbox_id if hint else None)
+        if hint is None:
+            return
         message = "a sync failed too often for a cause the program does not know; the logs name it"
         for _ in range(_TRIES):
             mailbox = self._mailboxes.get(hint.mailbox_id)
@@ -101,12 +106,18 @@ class Synchronizer:
         raise RetryLater("mailbox_contended", "the mailbox record kept changing while it was written")
 
     def _leave(self, hint: Hint, lease: Lease) -> None:
-        """Another run holds the mailbox: it covers what came before it began; the rest waits its turn."""
+        """Another run holds the mailbox, and the hint comes again.
+
+        What came before that run began, the run covers: its hint comes when the lease has ended, for it is the
+        one that goes on where the run has died. What is newer waits longer, the longer the run is at it.
+        """
+        now = self._clock()
         plain = not (hint.continues or hint.created or hint.renew or hint.removed)
         if plain and hint.at + _SKEW < lease.started_at:
-            _skip(hint, "in_progress")
+            self._put_back(hint, "in_progress", (lease.expires_at - now).total_seconds() + 1)
         else:
-            self._put_back(hint)
+            age = (now - lease.started_at).total_seconds()
+            self._put_back(hint, "busy", min(max(age, _BRIEFLY), self._limits.busy))
 
     def _wait(self, hint: Hint, seconds: float) -> None:
         """The poll that ends the wait brings the mail; what a hint says of subscriptions is said only once."""
@@ -114,15 +125,15 @@ class Synchronizer:
         if hint.renew or hint.removed:
             self._queue.send(hint, seconds + 1)
 
-    def _put_back(self, hint: Hint) -> None:
-        _skip(hint, "busy")
-        self._queue.send(hint, self._limits.busy)
+    def _put_back(self, hint: Hint, why: str, delay: float) -> None:
+        _skip(hint, why)
+        self._queue.send(hint, delay)
 
     def _start(self, hint: Hint, mailbox: Mailbox) -> None:
         try:
             run = Run(mailbox, self._mailboxes, self._new_owner(), self._clock, self._limits)
         except StaleWrite:
-            return self._put_back(hint)
+            return self._put_back(hint, "busy", _BRIEFLY)
         try:
             return self._conclude(run, hint)
         except StaleWrite:

@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from mailsync.adapters.queue import decode_hint
+from mailsync.adapters.queue import decode_hint, decode_poison
 from mailsync.bootstrap import app
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]  # azure.functions leaves it untyped
@@ -17,4 +17,4 @@ def sync_mailbox(message: func.QueueMessage) -> None:
 @blueprint.queue_trigger(arg_name="message", queue_name="mailbox-sync-poison", connection="MAIL_STORAGE")
 def record_poisoned_hint(message: func.QueueMessage) -> None:
     """Records on its mailbox a hint that failed too often."""
-    app().synchronizer.poisoned(decode_hint(message.get_body()))
+    app().synchronizer.poisoned(decode_poison(message.get_body()))

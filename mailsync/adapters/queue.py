@@ -32,6 +32,14 @@ def decode_hint(body: bytes | str) -> Hint:
     return hint
 
 
+def decode_poison(body: bytes | str) -> Hint | None:
+    """The hint of a message that failed too often; None where that is because it never was one."""
+    try:
+        return decode_hint(body)
+    except Rejected:
+        return None
+
+
 class StorageHintQueue:
     """The sending end; the Functions host is the other. Threads may share it."""
 

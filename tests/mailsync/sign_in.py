@@ -91,6 +91,7 @@ class Me:
 
     profile: Profile
     tokens: list[str] = field(default_factory=list)
+    no_mailbox: MailsyncError | None = None
 
     def __call__(self, get_token):
         self.tokens.append(get_token())
@@ -98,6 +99,11 @@ class Me:
 
     def me(self) -> Profile:
         return self.profile
+
+    def folder_id(self, folder: str) -> str:
+        if self.no_mailbox:
+            raise self.no_mailbox
+        return f"id of {folder}"
 
 
 class SignIn:

@@ -237,6 +237,14 @@ def test_an_address_that_no_account_lists_is_refused(address):
     assert world.nothing_stored()
 
 
+def test_a_user_without_a_mailbox_is_told_and_nothing_is_stored():
+    world = SignIn()
+    world.me.no_mailbox = Rejected("mailbox_not_enabled", "The account has no mailbox.")
+    state, cookie = world.start()
+    assert refused(world, answer(state), cookie) == "mailbox_not_enabled"
+    assert world.nothing_stored()
+
+
 @pytest.mark.parametrize("user", ["", "me", "../../x", "mailto:x"])
 def test_a_user_id_that_is_none_is_refused(user):
     world = SignIn()

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from mailsync import folder_reader
+from mailsync.adapters.queue import decode_poison
 from mailsync.errors import Misconfigured, ReconnectRequired, Rejected, RetryLater, SyncStateLost
 from mailsync.models import Hint, Lease, MailboxState
 from mailsync.run import Limits
@@ -93,14 +94,43 @@ def test_a_mailbox_at_work_is_left_alone_and_its_hint_comes_back():
     assert (hint.mailbox_id, delay) == (BOX, 5)
 
 
-def test_what_a_run_under_way_covers_is_dropped():
+def test_what_a_run_under_way_covers_comes_when_its_lease_has_ended():
     world = synced()
     world.hint()
     world.clock.advance(10)
     world.mailboxes.save(replace(world.mailbox, lease=Lease("other", world.clock(), world.clock() + HOUR)))
     world.work_once()
-    assert world.queue.take() == []
+    [(_, delay)] = world.queue.take()
+    assert 3600 < delay < 3602
     assert world.service.calls == []
+
+
+@pytest.mark.parametrize(("age", "delay"), [(0, 1), (3, 3), (40, 5)])
+def test_what_a_run_under_way_may_miss_waits_by_the_runs_age(age, delay):
+    world = synced()
+    world.mailboxes.save(replace(world.mailbox, lease=Lease("other", world.clock(), world.clock() + HOUR)))
+    world.clock.advance(age)
+    world.synchronizer.run(Hint(mailbox_id=BOX, at=world.clock(), created=("new",)))
+    [(_, waits)] = world.queue.take()
+    assert waits == delay
+
+
+def test_a_hint_whose_run_died_goes_on_while_its_lease_lives():
+    world = synced()
+    world.graph.deliver(START + timedelta(seconds=1))
+    world.clock.advance(10)
+    world.hint()
+    world.clock.advance(5)  # it waits its turn for more than the clocks may be apart
+    world.mailboxes.die_at(2, "none")
+    world.work()
+    assert len(world.rows()) == 4
+    assert world.mailbox.lease is None
+
+
+def test_what_was_no_hint_is_told_once(caplog):
+    with caplog.at_level("INFO", "mailsync"):
+        synced().synchronizer.poisoned(decode_poison(b"nonsense"))
+    assert reasons(caplog, "sync_poisoned") == ["sync_poisoned "]
 
 
 def test_a_lease_that_has_run_out_is_taken_over():

@@ -249,5 +249,5 @@ class World:
         try:
             self.synchronizer.run(hint)
         except Killed:
-            self.pending.append((self.clock() + timedelta(seconds=90), hint))
+            self.pending.append((self.clock() + timedelta(seconds=30), hint))  # host.json: visibilityTimeout
         return True
