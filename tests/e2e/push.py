@@ -185,3 +185,16 @@ def queued(product):
     verify = product.state.ca_file
     with QueueClient.from_connection_string(product.connection_string, QUEUE, connection_verify=verify) as queue:
         return queue.get_queue_properties().approximate_message_count
+
+
+def settle(product, calls=lambda: 0, quiet=3.0, seconds=120):
+    """Waits until the queue has been empty, and `calls()` the same, for `quiet` seconds."""
+    pause, since, before = threading.Event(), 0.0, None
+    for _ in range(int(seconds / 0.25)):
+        now = (queued(product), calls())
+        since = since + 0.25 if now == before and now[0] == 0 else 0.0
+        if since >= quiet:
+            return
+        before = now
+        pause.wait(0.25)
+    raise AssertionError(f"the queue still holds {queued(product)} hints after {seconds} s")

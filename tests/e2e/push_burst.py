@@ -8,7 +8,6 @@ import argparse
 import json
 import ssl
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -34,7 +33,7 @@ def run(product, options):
     for burst, (address, identity) in zip((messages, posts), ids.items(), strict=True):
         with push.delta_calls(product, address) as calls:
             sent = burst(product, address, identity, count)
-            settle(product, calls)
+            push.settle(product, calls)
             print(f"{sent}: {calls()} delta calls", flush=True)
             if calls() > options.delta_calls:
                 wrong.append(f"{address}: {calls()} delta calls, {options.delta_calls} are allowed")
@@ -63,19 +62,6 @@ def posts(product, address, identity, count):
     assert statuses == [202] * count, f"answers: {set(statuses)}"
     product.wait_for_rows(identity, 1)
     return f"{count} notifications in {count} POSTs of one message"
-
-
-def settle(product, calls, quiet=3.0, seconds=120):
-    """Waits until the queue has been empty, with no delta call, for `quiet` seconds."""
-    pause, since, before = threading.Event(), 0.0, None
-    for _ in range(int(seconds / 0.25)):
-        now = (push.queued(product), calls())
-        since = since + 0.25 if now == before and now[0] == 0 else 0.0
-        if since >= quiet:
-            return
-        before = now
-        pause.wait(0.25)
-    raise AssertionError(f"the queue still holds {push.queued(product)} hints after {seconds} s")
 
 
 if __name__ == "__main__":
