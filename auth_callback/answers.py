@@ -6,8 +6,6 @@ from types import TracebackType
 
 import azure.functions as func
 
-from auth_callback import pages
-from auth_callback.refusals import UNEXPECTED, refusal_for
 from mailsync.bootstrap import app
 from mailsync.errors import MailsyncError, Misconfigured
 from mailsync.settings import is_loopback
@@ -23,8 +21,7 @@ def answer(request: func.HttpRequest, make: Callable[[], func.HttpResponse]) -> 
     except MailsyncError as error:
         response = _refused(error)
     except Exception as error:  # noqa: BLE001 - the owner gets a page; what the error says may hold a secret
-        _log_unexpected(error)
-        response = pages.failed(UNEXPECTED, "unexpected_error")
+        response = _failed(error)
     if not is_loopback(request.url):
         # Not on loopback: browsers would then refuse plain HTTP to every other program on the developer's machine.
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
@@ -32,13 +29,20 @@ def answer(request: func.HttpRequest, make: Callable[[], func.HttpResponse]) -> 
 
 
 def _refused(error: MailsyncError) -> func.HttpResponse:
+    from auth_callback import pages
+    from auth_callback.refusals import refusal_for
+
     if isinstance(error, Misconfigured):
         emit(Event.MISCONFIGURED, reason=error.reason, detail=error.message)
     return pages.refused(error, app().connector.approval_url() if refusal_for(error).approval else None)
 
 
-def _log_unexpected(error: Exception) -> None:
+def _failed(error: Exception) -> func.HttpResponse:
+    from auth_callback import pages
+    from auth_callback.refusals import UNEXPECTED
+
     _log.error("unexpected_error type=%s at=%s", type(error).__qualname__, _place(error.__traceback__))
+    return pages.failed(UNEXPECTED, "unexpected_error")
 
 
 def _place(traceback: TracebackType | None) -> str:

@@ -1,8 +1,10 @@
-"""The routes by which an owner connects an inbox. Anonymous: Microsoft's answer carries no function key."""
+"""The routes by which an owner connects an inbox. Anonymous: Microsoft's answer carries no function key.
+
+The pages are imported when one is made: every instance imports this module, and cold start is a deadline.
+"""
 
 import azure.functions as func
 
-from auth_callback import pages
 from auth_callback.answers import answer
 from auth_callback.requests import check_origin, cookie, form
 from mailsync.bootstrap import app
@@ -19,6 +21,8 @@ _open = func.AuthLevel.ANONYMOUS
 @blueprint.route(route="connect", methods=["GET"], auth_level=_open)
 def connect_page(req: func.HttpRequest) -> func.HttpResponse:
     """Says what is asked and why, with the one button. `?invite=` is accepted and has no effect."""
+    from auth_callback import pages
+
     return answer(req, lambda: pages.connect(app().settings.authority_host))
 
 
@@ -27,6 +31,8 @@ def connect_start(req: func.HttpRequest) -> func.HttpResponse:
     """Starts OAuth: 303 to Microsoft, with the cookie that binds the sign-in to this browser."""
 
     def start() -> func.HttpResponse:
+        from auth_callback import pages
+
         check_origin(req)
         started = app().connector.start()
         response = pages.redirect(started.url)
@@ -42,6 +48,8 @@ def auth_callback(req: func.HttpRequest) -> func.HttpResponse:
     """Microsoft's answer (response_mode=form_post): 303 to the page about the new connection."""
 
     def finish() -> func.HttpResponse:
+        from auth_callback import pages
+
         finished = app().connector.finish(form(req), cookie(req, SIGN_IN_COOKIE))
         response = pages.redirect("/connect/done")
         response.headers.add("Set-Cookie", _cookie(CONNECTED_COOKIE, finished.cookie, _MAX_AGE, "Lax"))
@@ -56,6 +64,8 @@ def auth_callback_admin_consent(req: func.HttpRequest) -> func.HttpResponse:
     """Microsoft's answer to an administrator. It is only a notice: nothing in it is trusted or used."""
 
     def told() -> func.HttpResponse:
+        from auth_callback import pages
+
         if "error" in req.params:
             return pages.admin_refused()
         if req.params.get("admin_consent", "").lower() == "true":
@@ -68,6 +78,8 @@ def auth_callback_admin_consent(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.route(route="connect/done", methods=["GET"], auth_level=_open)
 def connect_done(req: func.HttpRequest) -> func.HttpResponse:
     """How the new connection fares, in the browser that made it."""
+    from auth_callback import pages
+
     return answer(req, lambda: pages.done(app().connector.connection(cookie(req, CONNECTED_COOKIE))))
 
 

@@ -13,7 +13,6 @@ import azure.functions as func
 
 from mailsync.bootstrap import app
 from mailsync.errors import MailsyncError, Rejected, RetryLater, StaleWrite
-from mailsync.models import is_mailbox_id
 from mailsync.telemetry import Event, emit
 
 RETRY_AFTER = 30
@@ -30,6 +29,8 @@ def disconnect_mailbox(req: func.HttpRequest) -> func.HttpResponse:
     mailbox_id = req.route_params["mailboxId"].lower()
 
     def disconnect() -> dict[str, str | None]:
+        from mailsync.models import is_mailbox_id
+
         if not is_mailbox_id(mailbox_id):
             raise Rejected("bad_mailbox_id", "A mailbox id is two GUIDs joined by a hyphen; `mailbox list` shows them.")
         left = app().disconnector.disconnect(mailbox_id)
