@@ -40,7 +40,10 @@ PERMISSIONS = (
     ),
     Permission("User.Read", "Read your profile", "Your name and address, so that we know which inbox this is."),
     Permission(
-        "Mail.Read", "Read your mail", "The messages of your inbox. We can read them, and do nothing else with them."
+        "Mail.Read",
+        "Read your mail",
+        "Lets us read the mail of this mailbox. We copy the messages of the folders we follow, text and headers but no"
+        " attachments, to Siftrock. We cannot send, change or delete anything.",
     ),
     Permission(
         "offline_access",

@@ -35,15 +35,17 @@ def connect(browser: Browser) -> Answer:
 
 
 def test_the_first_page_tells_what_is_asked_and_what_is_not(world, browser):
-    page = browser.get("/connect", invite="anything<script>")
+    page = browser.get("/connect", invite="unheard-of<script>")
     assert page.status == 200
     for scope in ALL_SCOPES:
         assert f"<code>{scope}</code>" in page.text
     assert "Sending, changing or deleting mail" in page.words
+    assert "We copy the messages of the folders we follow" in page.words
+    assert "What was copied before stays with Siftrock" in page.words
     assert "calendar" in page.words
     assert "myapps.microsoft.com" in page.text
     assert page.text.count("<button") == 1
-    assert "anything" not in page.text
+    assert "unheard-of" not in page.text
     assert not page.cookies
 
 
