@@ -33,6 +33,9 @@ _WORRYING = 5
 _BRIEFLY = 1.0
 """Seconds for which a hint steps aside at the least."""
 
+_SPACING = timedelta(seconds=1)
+"""Runs that notifications wake begin no closer together, so that of many that come at once each need not run."""
+
 _TRIES = 3
 
 _LOOKS = (2, 4, 8, 16, 30)
@@ -85,6 +88,8 @@ class Synchronizer:
             self._wait(hint, (mailbox.not_before - now).total_seconds())
         elif mailbox.lease and now < mailbox.lease.expires_at:
             self._leave(hint, mailbox.lease)
+        elif _is_close(mailbox, hint, now) and not push.asks(mailbox, hint):
+            self._put_back(hint, "close", _BRIEFLY)
         else:
             self._start(hint, mailbox)
 
@@ -236,6 +241,13 @@ def _is_covered(mailbox: Mailbox, hint: Hint) -> bool:
     """Whether a run that began after the hint has read everything new."""
     started_at = mailbox.last_sync_started_at
     return not hint.continues and started_at is not None and hint.at + _SKEW < started_at
+
+
+def _is_close(mailbox: Mailbox, hint: Hint, now: datetime) -> bool:
+    """Whether a notification comes so soon after a run that it waits for others to come."""
+    started_at = mailbox.last_sync_started_at
+    news = hint.pushed and not (hint.continues or hint.looks)
+    return news and started_at is not None and abs(now - started_at) < _SPACING
 
 
 def _skip(hint: Hint, why: str) -> None:

@@ -15,10 +15,11 @@ LIFE = timedelta(minutes=10_070)
 
 
 def connected(**more) -> World:
-    """A world whose mailbox is synced and subscribed."""
+    """A world whose mailbox was synced and subscribed some minutes ago."""
     world = World(**more)
     world.hint()
     world.work()
+    world.clock.advance(300)
     world.forget()
     return world
 
@@ -298,6 +299,32 @@ def test_what_delta_does_not_show_yet_is_looked_for_a_bounded_number_of_times():
     world.graph.lagging = False
     world.poll()
     assert message in world.rows()
+
+
+def test_many_notifications_at_once_cost_few_runs():
+    """Two hundred within two seconds, each in a POST of its own, of which none names what is new."""
+    world = connected()
+    for _ in range(200):
+        told(world)
+        world.clock.advance(0.01)
+        world.work_once()
+    message = world.graph.deliver(world.clock())
+    told(world, message)
+    world.work()
+    assert message in world.rows()
+    assert world.service.calls.count("follow_delta") <= 8
+
+
+def test_mail_after_mail_comes_a_second_later():
+    world = connected()
+    told(world, world.graph.deliver(world.clock()))
+    world.work_once()
+    begun = world.clock()
+    message = world.graph.deliver(begun)
+    told(world, message)
+    while message not in world.rows():
+        assert world.work_once()
+    assert (world.clock() - begun).total_seconds() < 1.1
 
 
 def test_it_is_found_as_soon_as_delta_shows_it():
