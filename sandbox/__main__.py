@@ -10,10 +10,13 @@ from sandbox.state import PROJECT, SandboxError, home
 
 type _Command = Callable[[argparse.Namespace], int]
 
+type _Add = Callable[[str, _Command, str], argparse.ArgumentParser]
+"""Adds a command by name, what it runs, and what its help says."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    options = _parse(arguments)
     try:
         return int(options.command(options))
     except SandboxError as error:
@@ -21,6 +24,17 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    """The options. A fault's parameters may stand after `--count` too, where argparse takes no positionals."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if rest and (options.command is not _fault or any(word.startswith("-") for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        options.words += rest
+    return options
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -92,7 +106,8 @@ def _fault(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
+    text = "Microsoft 365 and the Functions host on this machine: start them, connect inboxes, deliver mail, go wrong."
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description=text)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, command: _Command, text: str) -> argparse.ArgumentParser:
@@ -100,22 +115,34 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         return sub
 
-    run = add("run", _run, "show the whole product: start everything, connect an inbox, watch its mail arrive")
+    _add_running(add)
+    _add_mail(add)
+    _add_ordering(add)
+    return parser
+
+
+def _add_running(add: _Add) -> None:
+    run = add("run", _run, "show the whole product: start everything, connect an inbox, watch mail arrive")
     run.add_argument("--once", action="store_true", help="end when the mail has arrived; fail when it does not")
     up = add("up", _up, "start everything and print the addresses; ends on Ctrl-C or SIGTERM")
     up.add_argument("--ready-file", type=Path, help="written as JSON once all is up")
     up.add_argument("--restart-host", action="store_true", help="start the Functions host again when it dies")
     for sub in (run, up):
-        sub.add_argument("--port", type=int, help="the app's port (default: 7071, or a free one)")
+        sub.add_argument("--port", type=int, help="the app's port (default: 7071, or a free one where that is taken)")
     host = add("host", _host, "run the local Functions host alone, as `func start` does")
-    host.add_argument("--port", type=int, default=7071)
+    host.add_argument("--port", type=int, default=7071, help="where it listens, on loopback (default: 7071)")
     host.add_argument("--descriptor", type=int, help=argparse.SUPPRESS)  # `up` keeps the socket itself
     host.add_argument("--certificate", type=_absolute, help="PEM file: the certificate chain; serves HTTPS")
     host.add_argument("--key", type=_absolute, help="PEM file: its private key")
     host.add_argument("--app-directory", type=Path, default=PROJECT, help="where host.json and function_app.py are")
-    connect = add("connect", _connect, "connect an inbox as its owner, through the real pages; prints the mailbox id")
+    keys = add("keys", _keys, "print the host's function key")
+    keys.add_argument("--master", action="store_true", help="the master key, for /admin")
+
+
+def _add_mail(add: _Add) -> None:
+    connect = add("connect", _connect, "connect an inbox as its owner, through the real pages; prints its id")
     connect.add_argument("--account", metavar="ID", help="the Siftrock account (default: one for the whole domain)")
-    deliver = add("deliver", _deliver, "deliver mail to an inbox")
+    deliver = add("deliver", _deliver, "deliver mail to an inbox; its user is created where missing")
     messages = add("messages", _messages, "show what Table Storage holds for an inbox, newest first")
     mailbox = add("mailbox", _mailbox, "show what the stand-in's mailbox holds, as Graph would answer")
     for sub in (connect, deliver, messages, mailbox):
@@ -123,16 +150,24 @@ def _parser() -> argparse.ArgumentParser:
     deliver.add_argument("files", metavar="FILE", nargs="+", type=Path, help=".eml, mbox, or a folder of them")
     deliver.add_argument("--keep-date", action="store_true", help="received when the message says it was sent")
     messages.add_argument("--wait", type=int, default=0, metavar="COUNT", help="wait until so many are there")
-    messages.add_argument("--timeout", type=float, default=90, metavar="SECONDS", help="how long (default: 90)")
+    messages.add_argument(
+        "--timeout",
+        type=float,
+        default=90,
+        metavar="SECONDS",
+        help="how long --wait waits before it fails (default: 90)",
+    )
     for sub in (messages, mailbox):
         sub.add_argument("--json", action="store_true", help="everything, for programs")
+
+
+def _add_ordering(add: _Add) -> None:
     add("poll", _poll, "run the poll timer now instead of at the next minute")
-    fault = add("fault", _fault, "order faults: `list`, `clear [NAME]`, or a fault's NAME [PARAMETER=VALUE …]")
-    fault.add_argument("words", metavar="WORD", nargs="+")
+    fault = add("fault", _fault, "order faults: `list`, `clear [NAME]`, or a NAME [PARAMETER=VALUE …]")
+    fault.add_argument(
+        "words", metavar="WORD", nargs="+", help="list, clear, or what `list` names; then its parameters"
+    )
     fault.add_argument("--count", type=int, help="how often it strikes (default: until cleared)")
-    keys = add("keys", _keys, "print the host's function key")
-    keys.add_argument("--master", action="store_true", help="the master key, for /admin")
-    return parser
 
 
 def _absolute(text: str) -> Path:

@@ -4,10 +4,11 @@ import json
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sandbox.browser import Browser, walk_sign_in
 from sandbox.client import Control, fire, mail_files, mailsync_app, message_rows
-from sandbox.show import line
+from sandbox.show import counted, line
 from sandbox.state import SandboxError, State, load_state
 
 POLL_TIMER = "poll_due_mailboxes"
@@ -65,7 +66,7 @@ def deliver(address: str, paths: list[Path], *, keep_date: bool) -> int:
     """Delivers files and folders; names what could not be read, and fails then."""
     control = Control(load_state())
     delivered, unreadable = deliver_files(control, address, mail_files(paths), keep_date=keep_date)
-    print(f"delivered {delivered} messages to {address}")
+    print(f"delivered {counted(delivered, 'message')} to {address}")
     for name, reason in unreadable:
         print(f"  not read: {name}: {reason}")
     return 1 if unreadable else 0
@@ -108,7 +109,7 @@ def messages(address: str, *, as_json: bool, wait: int, seconds: float) -> int:
         return 0
     for row in rows:
         print(line(row))
-    print(f"{len(rows)} messages")
+    print(counted(len(rows), "message"))
     return 0
 
 
@@ -120,7 +121,7 @@ def mailbox(address: str, *, as_json: bool) -> int:
         return 0
     for entry in content["messages"]:
         print(f"{entry['receivedDateTime']}  {entry['folder']:<12}  {entry['subject'] or ''}")
-    print(f"{len(content['messages'])} messages")
+    print(counted(len(content["messages"]), "message"))
     return 0
 
 
@@ -128,16 +129,29 @@ def fault(words: list[str], count: int | None) -> int:
     """`list`, `clear [NAME]`, or `NAME [PARAMETER=VALUE …]`."""
     control = Control(load_state())
     action, *rest = words
-    if action == "list":
-        _print_faults(control.call("GET", "/faults"))
-    elif action == "clear":
-        answer = control.call("DELETE", "/faults" + "".join(f"/{name}" for name in rest[:1]))
-        print(f"cleared {answer['cleared']} faults")
-    else:
-        order = {"name": action, "count": count, "params": dict(_parameter(word) for word in rest)}
-        answer = control.call("POST", "/faults", order)
-        print(f"{answer['name']}: {answer['done']}" if "done" in answer else f"ordered {_words(answer)}")
+    match action, rest, count:
+        case "list", [], None:
+            _print_faults(control.call("GET", "/faults"))
+        case "clear", [] | [_], None:
+            answer = control.call("DELETE", "/faults" + "".join(f"/{quote(name, safe='')}" for name in rest))
+            print(f"cleared {counted(answer['cleared'], 'fault')}")
+        case "list" | "clear", _, _:
+            raise SandboxError("`fault list` and `fault clear [NAME]` take nothing else")
+        case _:
+            order = {"name": action, "count": count, "params": dict(_parameter(word) for word in rest)}
+            answer = control.call("POST", "/faults", order)
+            print(f"{action}: {_done(answer)}" if "done" in answer else f"ordered {_words(answer)}")
     return 0
+
+
+def _done(answer: dict[str, Any]) -> str:
+    """What a fault that is an action has done. Raises SandboxError where there was nothing to do it to."""
+    done = answer["done"]
+    if "subscriptions" in done:
+        return counted(done["subscriptions"], "subscription")
+    if not done["revoked"]:
+        raise SandboxError(f"{answer['params']['address']} has given no consent")
+    return f"the consent of {answer['params']['address']} has ended"
 
 
 def _print_faults(answer: dict[str, Any]) -> None:
@@ -152,7 +166,7 @@ def _print_faults(answer: dict[str, Any]) -> None:
 
 def _words(ordered: dict[str, Any]) -> str:
     parameters = " ".join(f"{name}={value}" for name, value in ordered["params"].items() if value is not None)
-    times = "until cleared" if ordered["remaining"] is None else f"{ordered['remaining']} times"
+    times = "until cleared" if ordered["remaining"] is None else counted(ordered["remaining"], "time")
     return f"{ordered['name']} {parameters} ({times})".replace("  ", " ")
 
 

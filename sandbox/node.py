@@ -65,7 +65,7 @@ def install_packages(node: Node, folder: Path = FOLDER) -> Path:
     with _locked(folder / "package-lock.json"):
         if _read(stamp) != wanted:
             print(
-                "Installing Azurite with npm; this takes about a minute the first time ...", file=sys.stderr, flush=True
+                "Installing Azurite with npm; this takes about a minute the first time …", file=sys.stderr, flush=True
             )
             _run_npm(node, folder)
             stamp.write_text(wanted)

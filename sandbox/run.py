@@ -117,7 +117,8 @@ def _next_steps(sandbox: Sandbox) -> str:
 It keeps running; Ctrl-C ends it. What to try next:
 
   {sandbox.state.app}/connect
-      The page that owners meet. Sign in as {ADDRESS} or any address of contoso.com.
+      The page that owners meet. Sign in as {ADDRESS}; anybody else of contoso.com
+      can once mail was delivered to their address (the command below).
       The browser warns, there and at the sign-in: the certificate is the sandbox's own.
   {name} -m sandbox deliver {ADDRESS} FILE…      mail of yours (.eml, mbox, folders): its rows show here
   {name} -m sandbox messages {ADDRESS}           what Table Storage holds; --json for all of it

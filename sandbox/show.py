@@ -18,6 +18,11 @@ def line(row: Mapping[str, Any], before: str = "") -> str:
     return f"{before}{fit(received, _RECEIVED)}  {fit(sender, _FROM)}  {fit(subject, room).rstrip()}"
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 message`, `2 messages`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def fit(text: str, width: int) -> str:
     """The text in exactly `width` cells, cut or filled; East Asian wide characters take two."""
     shown, used = "", 0

@@ -59,9 +59,7 @@ class Faults:
 
         Raises ValueError for an unknown name, an unknown parameter or a count below 1.
         """
-        kind = _known.get(name)
-        if kind is None:
-            raise ValueError(f"no fault is called {name!r}; known are {', '.join(sorted(_known))}")
+        kind = _kind(name)
         if unknown := sorted(params.keys() - kind.defaults.keys()):
             raise ValueError(f"{name} takes {', '.join(kind.defaults) or 'no parameters'}, not {', '.join(unknown)}")
         if count is not None and count < 1:
@@ -87,7 +85,9 @@ class Faults:
         return None
 
     def clear(self, name: str | None = None) -> int:
-        """Ends the faults of that name, or all; returns how many."""
+        """Ends the faults of that name, or all; returns how many. Raises ValueError for an unknown name."""
+        if name is not None:
+            _kind(name)
         with self._lock:
             kept = [fault for fault in self._active if name is not None and fault.name != name]
             ended = len(self._active) - len(kept)
@@ -98,6 +98,13 @@ class Faults:
         """What is ordered now, oldest first."""
         with self._lock:
             return list(self._active)
+
+
+def _kind(name: str) -> Kind:
+    kind = _known.get(name)
+    if kind is None:
+        raise ValueError(f"no fault is called {name!r}; known are {', '.join(sorted(_known))}")
+    return kind
 
 
 def _applies(fault: Fault, match: Mapping[str, Any]) -> bool:

@@ -3,6 +3,7 @@ import pytest
 from sandbox.microsoft365.faults import Faults, register
 
 OUTAGE = register("test-outage", "For these tests.", address=None, seconds=10)
+OTHER = register("test-other", "For these tests.")
 
 
 @pytest.fixture
@@ -41,7 +42,9 @@ def test_parameters_restrict(faults):
 
 def test_clear_leaves_others(faults):
     faults.order(OUTAGE)
-    assert faults.clear("entra-outage") == 0
+    assert faults.clear(OTHER) == 0
+    with pytest.raises(ValueError, match="no fault is called 'no-such-fault'"):
+        faults.clear("no-such-fault")
     assert faults.clear() == 1
 
 

@@ -123,7 +123,7 @@ def test_accounts(sandbox):
 def test_what_goes_wrong_is_said(sandbox, tmp_path):
     (tmp_path / "broken.eml").write_bytes(b"")
     output = sandbox("deliver", "ann@fabrikam.com", SAMPLES / "01-plain-reply.eml", tmp_path / "broken.eml", code=1)
-    assert "delivered 1 messages" in output
+    assert "delivered 1 message to" in output
     assert "broken.eml" in output
     assert "does not exist" in sandbox("deliver", "ann@fabrikam.com", tmp_path / "none", code=1)
     assert "is not connected" in sandbox("messages", "nobody@fabrikam.com", code=1)
@@ -142,9 +142,25 @@ def test_faults(sandbox):
     assert "graph-throttle" in sandbox("fault", "list")
     assert "(2 times)" in sandbox("fault", "graph-throttle", "seconds=3", "--count", 2)
     assert "now ordered: graph-throttle seconds=3" in sandbox("fault", "list")
-    assert "cleared 1 faults" in sandbox("fault", "clear", "graph-throttle")
+    assert "cleared 1 fault\n" in sandbox("fault", "clear", "graph-throttle")
+    assert "seconds=4 date=False (1 time)" in sandbox("fault", "graph-throttle", "--count", 1, "seconds=4")
+    assert "cleared 1 fault\n" in sandbox("fault", "clear")
+    assert "no fault is called 'none'" in sandbox("fault", "clear", "none", code=1)
+    assert "take nothing else" in sandbox("fault", "clear", "graph-throttle", "graph-outage", code=1)
+    assert "take nothing else" in sandbox("fault", "list", "graph-throttle", code=1)
+    assert "unrecognized arguments: --often 2" in sandbox("fault", "graph-throttle", "--often", 2, code=2)
+    assert "unrecognized arguments: more" in sandbox("poll", "more", code=2)
     assert "no fault is called 'none'" in sandbox("fault", "none", code=1)
     assert "not PARAMETER=VALUE" in sandbox("fault", "graph-throttle", "seconds", code=1)
+
+
+def test_faults_that_are_done_at_once(sandbox):
+    address = "amy@fabrikam.com"
+    sandbox("connect", address)
+    assert sandbox("fault", "revoke", f"address={address}") == f"revoke: the consent of {address} has ended\n"
+    assert f"{address} has given no consent" in sandbox("fault", "revoke", f"address={address}", code=1)
+    sandbox("deliver", "liz@fabrikam.com", SAMPLES / "01-plain-reply.eml")
+    assert sandbox("fault", "missed", "address=liz@fabrikam.com") == "missed: 0 subscriptions\n"
 
 
 def test_keys(sandbox):
