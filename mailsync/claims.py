@@ -23,20 +23,24 @@ _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def checked_tenant(claims: Mapping[str, object], settings: Settings, now: datetime) -> str:
-    """The tenant id that the id_token proves, lower case.
+    """The tenant id that the id_token proves, lower case: the one in its issuer.
+
+    Older pages of Microsoft's say that the claim `tid` needs the scope `profile`, which is not asked for; where it
+    is there, it must agree.
 
     Raises Rejected: `bad_id_token` (audience, issuer, tenant or times are not right), `personal_account`,
     `wrong_organization` (ENTRA_TENANT names another tenant).
     """
-    tenant = claims.get("tid")
-    if not isinstance(tenant, str) or not _GUID.fullmatch(tenant.lower()):
-        raise _bad("tid")
     if claims.get("aud") != settings.client_id:
         raise _bad("aud")
-    if claims.get("iss") != f"{settings.authority_host}/{tenant}/v2.0":
+    issuer = str(claims.get("iss"))
+    named = issuer.removeprefix(f"{settings.authority_host}/").removesuffix("/v2.0")
+    tenant = named.lower()
+    if not _GUID.fullmatch(tenant) or issuer != f"{settings.authority_host}/{named}/v2.0":
         raise _bad("iss")
+    if str(claims.get("tid", tenant)).lower() != tenant:
+        raise _bad("tid")
     _check_times(claims, now)
-    tenant = tenant.lower()
     if tenant == CONSUMER_TENANT:
         raise Rejected("personal_account", "A personal Microsoft account cannot be connected.")
     if settings.tenant not in ("organizations", tenant):

@@ -101,14 +101,14 @@ def id_token(world: World, user: User, nonce: str | None) -> str:
     """An ID token for the app.
 
     `oid`, `preferred_username` and `name` need the scope `profile`, which the app registration does not have:
-    https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference
+    https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference . Older editions of that page say
+    the same of `tid`, so it is left out as well; the issuer names the tenant.
     """
     pairwise = hashlib.sha256(f"{world.app.client_id}/{user.user_id}".encode()).digest()
     claims = {
         "aud": world.app.client_id,
         "iss": issuer(world, user.tenant_id),
         "sub": base64.urlsafe_b64encode(pairwise).decode().rstrip("="),
-        "tid": user.tenant_id,
         "ver": "2.0",
     }
     if nonce is not None:

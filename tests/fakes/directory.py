@@ -103,7 +103,6 @@ class FakeDirectory:
         claims = {
             "aud": CLIENT_ID,
             "iss": f"{_HOST}/{code.tenant_id}/v2.0",
-            "tid": code.tenant_id,
             "sub": "subject",
             "iat": now,
             "nbf": now,

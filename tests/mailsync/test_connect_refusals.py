@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mailsync.claims import CONSUMER_TENANT
 from mailsync.errors import MailsyncError, Misconfigured, Rejected, RetryLater
 from mailsync.models import Account
-from tests.mailsync.sign_in import NOW, OTHER_TENANT, SETTINGS, TENANT, USER, SignIn, answer, claims, grant
+from tests.mailsync.sign_in import MAILBOX, NOW, OTHER_TENANT, SETTINGS, TENANT, USER, SignIn, answer, claims, grant
 
 SECONDS = int(NOW.timestamp())
 
@@ -116,7 +116,10 @@ def test_an_answer_beyond_all_measure_is_refused(field):
         ({"iss": f"https://login.microsoftonline.com/{OTHER_TENANT}/v2.0"}, "bad_id_token"),
         ({"iss": f"https://login.microsoftonline.com.evil.example/{TENANT}/v2.0"}, "bad_id_token"),
         ({"iss": f"https://sts.windows.net/{TENANT}/"}, "bad_id_token"),
+        ({"iss": f"https://login.microsoftonline.com/{TENANT}/v2.0/v2.0"}, "bad_id_token"),
+        ({"iss": "https://login.microsoftonline.com/organizations/v2.0", "tid": "organizations"}, "bad_id_token"),
         ({"iss": None}, "bad_id_token"),
+        ({"tid": OTHER_TENANT, "iss": f"https://login.microsoftonline.com/{TENANT}/v2.0"}, "bad_id_token"),
         ({"tid": None}, "bad_id_token"),
         ({"tid": "organizations"}, "bad_id_token"),
         ({"tid": f"{TENANT}/../x"}, "bad_id_token"),
@@ -139,6 +142,14 @@ def test_an_id_token_that_is_not_right_is_refused(changes, reason):
     state, cookie = world.start()
     assert refused(world, answer(state), cookie) == reason
     assert world.nothing_stored()
+
+
+def test_the_issuer_names_the_tenant_where_the_token_does_not():
+    world = SignIn()
+    bare = {name: value for name, value in claims().items() if name != "tid"}
+    world.directory.grant = grant(claims=bare)
+    world.walk()
+    assert list(world.mailboxes.rows) == [MAILBOX]
 
 
 def test_no_claims_at_all_are_refused():
