@@ -112,7 +112,8 @@ class Table:
         https://learn.microsoft.com/rest/api/storageservices/performing-entity-group-transactions
         """
         content_type, body = transactions.encode(changes, f"{self._root}/{self._client.table_name}")
-        headers = _HEADERS | {"Content-Type": content_type}
+        # No policy of the SDK's sets the version here, and without it the service refuses a token of Entra's.
+        headers = _HEADERS | {"Content-Type": content_type, "x-ms-version": self._client.api_version}
         request = HttpRequest("POST", f"{self._root}/$batch", headers=headers, content=body)
         with converted("storage"):
             # The client's pipeline, with its credential and its retries; the SDK has no public door to it.

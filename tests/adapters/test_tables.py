@@ -29,11 +29,26 @@ def calls(monkeypatch):
     send = azure_sdk.Transport.send
 
     def counted(self, request, **options):
+        assert request.headers["x-ms-version"], "the service refuses Entra's tokens without it"
         made.append(f"{request.method} {request.url.split('/devstoreaccount1')[1].split('?')[0]}")
         return send(self, request, **options)
 
     monkeypatch.setattr(azure_sdk.Transport, "send", counted)
     return made
+
+
+def heads_of_batches(monkeypatch):
+    """The headers of every transaction that is sent, as they leave."""
+    heads = []
+    send = azure_sdk.Transport.send
+
+    def noted(self, request, **options):
+        if request.url.endswith("/$batch"):
+            heads.append({name.lower(): value.split("boundary")[0] for name, value in request.headers.items()})
+        return send(self, request, **options)
+
+    monkeypatch.setattr(azure_sdk.Transport, "send", noted)
+    return heads
 
 
 def a_message(number, body="x" * 5_000):
@@ -194,6 +209,19 @@ def test_what_the_table_refuses_is_rejected(storage):
     with pytest.raises(Rejected) as problem:
         Table(storage, "mailboxes").transact([Change("create", {"PartitionKey": "p", "RowKey": "r"})] * 2)
     assert problem.value.reason == "storage_refused"
+
+
+def test_a_transaction_goes_out_as_the_sdk_sends_its_own(storage, monkeypatch):
+    heads = heads_of_batches(monkeypatch)
+    table_service(storage).get_table_client("mailboxes").submit_transaction(
+        [("create", {"PartitionKey": "p", "RowKey": "theirs"})]
+    )
+    Table(storage, "mailboxes").transact([Change("create", {"PartitionKey": "p", "RowKey": "ours"})])
+    theirs, ours = heads
+    assert ours.keys() == theirs.keys()
+    differing = {name for name, value in ours.items() if value != theirs[name]}
+    assert differing <= {"date", "x-ms-date", "x-ms-client-request-id", "authorization", "content-length"}
+    assert ours["x-ms-version"]
 
 
 def test_a_transaction_is_made_whole_or_not_at_all(storage):
