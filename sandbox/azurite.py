@@ -13,13 +13,13 @@ from typing import Self
 
 from sandbox.certificates import Certificates
 from sandbox.node import find_node, install_packages
+from sandbox.processes import STOP_TIMEOUT, end
 
 ACCOUNT = "devstoreaccount1"
 ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 """Azurite's built-in account and its key, the same for everybody and documented by Microsoft."""
 
 START_TIMEOUT = 60
-STOP_TIMEOUT = 10
 _LISTENING = re.compile(r"Azurite (Blob|Queue|Table) service is successfully listening at https://[\d.]+:(\d+)")
 
 
@@ -72,20 +72,11 @@ class Azurite:
     @property
     def connection_string(self) -> str:
         """The connection string with the documented key."""
-        return (
-            f"DefaultEndpointsProtocol=https;AccountName={ACCOUNT};AccountKey={ACCOUNT_KEY};"
-            f"BlobEndpoint={self.blobs};QueueEndpoint={self.queues};TableEndpoint={self.tables};"
-        )
+        return connection_string(self.blobs, self.queues, self.tables)
 
     def stop(self) -> None:
         """Ends the process; does nothing where it has ended."""
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(STOP_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(STOP_TIMEOUT)
+        end(self.process)
         self._reader.join(STOP_TIMEOUT)
         for stream in (self.process.stdin, self.process.stdout):
             if stream:
@@ -118,6 +109,14 @@ class Azurite:
         self.stop()
         problem = "ended" if in_time else f"was not ready within {START_TIMEOUT} s"
         raise AzuriteError(f"Azurite {problem}. Its last words:\n" + "\n".join(self._output))
+
+
+def connection_string(blobs: str, queues: str, tables: str) -> str:
+    """The connection string of an Azurite at these addresses, with the documented key."""
+    return (
+        f"DefaultEndpointsProtocol=https;AccountName={ACCOUNT};AccountKey={ACCOUNT_KEY};"
+        f"BlobEndpoint={blobs};QueueEndpoint={queues};TableEndpoint={tables};"
+    )
 
 
 def _command(certificates: Certificates, location: Path | None, ports: dict[str, int], *, silent: bool) -> list[str]:

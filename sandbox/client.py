@@ -9,9 +9,8 @@ from typing import Any
 
 import httpx
 
-from sandbox.azurite import ACCOUNT, ACCOUNT_KEY
+from sandbox import azurite
 from sandbox.state import SandboxError, State, home
-from sandbox.storage import CONTAINER
 
 _TIMEOUT = 120
 _LISTS = {"toRecipients", "ccRecipients", "replyTo", "headers"}
@@ -57,10 +56,7 @@ def fire(state: State, function: str) -> None:
 
 def connection_string(state: State) -> str:
     """Storage by Azurite's documented key, so that commands work whatever is wrong with identities."""
-    return (
-        f"DefaultEndpointsProtocol=https;AccountName={ACCOUNT};AccountKey={ACCOUNT_KEY};"
-        f"BlobEndpoint={state.blobs};QueueEndpoint={state.queues};TableEndpoint={state.tables};"
-    )
+    return azurite.connection_string(state.blobs, state.queues, state.tables)
 
 
 def mailsync_app(state: State) -> Any:
@@ -77,9 +73,10 @@ def message_rows(state: State, mailbox_id: str) -> Iterator[dict[str, Any]]:
     from azure.storage.blob import ContainerClient
 
     from mailsync.adapters.message_rows import join
+    from mailsync.adapters.storage import BODIES
 
     secret = connection_string(state)
-    bodies = ContainerClient.from_connection_string(secret, CONTAINER, connection_verify=state.ca_file)
+    bodies = ContainerClient.from_connection_string(secret, BODIES, connection_verify=state.ca_file)
     table = TableClient.from_connection_string(secret, "messages", connection_verify=state.ca_file)
     query = f"PartitionKey eq '{mailbox_id}' and RowKey ge 'm' and RowKey lt 'n'"
     with bodies, table:

@@ -7,10 +7,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sandbox.state import SandboxError
 
 STOP_TIMEOUT = 20
+"""Seconds that a process gets to end by itself."""
+
 _TAIL = 15
 
 
@@ -28,14 +31,19 @@ class Child:
         return "\n".join(lines[-_TAIL:])
 
     def stop(self) -> None:
-        """Asks the process to end, then makes it."""
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(STOP_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(STOP_TIMEOUT)
+        """Ends the process; does nothing where it has ended."""
+        end(self.process)
+
+
+def end(process: "subprocess.Popen[Any]") -> None:
+    """Asks a process to end, then makes it; does nothing where it has ended."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(STOP_TIMEOUT)
 
 
 def spawn(

@@ -35,19 +35,37 @@ class BodyTooLargeError(Exception):
 
 def create_application(runtime: Runtime, keys: Keys, options: HostOptions, fire: Fire) -> Starlette:
     """The ASGI application: the app's routes, and the admin endpoint, which `fire` serves."""
-    routes = build_routes(runtime.functions, options.route_prefix)
-    pending: set[asyncio.Task[None]] = set()
+    listener = _Listener(runtime, keys, options, fire)
+    return Starlette(
+        routes=[
+            Path("/admin/functions/{name}", listener.admin, methods=["POST"]),
+            Path("/{path:path}", listener.serve, methods=_METHODS),
+        ]
+    )
 
-    async def serve(request: Request) -> Response:
-        for route in routes:
+
+class _Listener:
+    """The two endpoints on one app."""
+
+    def __init__(self, runtime: Runtime, keys: Keys, options: HostOptions, fire: Fire) -> None:
+        self._runtime = runtime
+        self._keys = keys
+        self._body_limit = options.body_limit
+        self._fire = fire
+        self._routes = build_routes(runtime.functions, options.route_prefix)
+        self._pending: set[asyncio.Task[None]] = set()
+
+    async def serve(self, request: Request) -> Response:
+        """The app's functions by their routes."""
+        for route in self._routes:
             parameters = route.match(request.method, request.url.path)
             if parameters is None:
                 continue
-            if not keys.admits(_presented_key(request), route.auth_level):
+            if not self._keys.admits(_presented_key(request), route.auth_level):
                 return Response(status_code=401)
             try:
-                datum = await _request_datum(request, parameters, options.body_limit)
-                outcome = await runtime.invoke(route.function, datum)
+                datum = await _request_datum(request, parameters, self._body_limit)
+                outcome = await self._runtime.invoke(route.function, datum)
             except BodyTooLargeError:
                 return Response(status_code=413)
             except FunctionTimeout:
@@ -55,10 +73,11 @@ def create_application(runtime: Runtime, keys: Keys, options: HostOptions, fire:
             return _response(outcome.value) if outcome.ok else Response(status_code=500)
         return Response(status_code=404)
 
-    async def admin(request: Request) -> Response:
-        if not keys.admits(request.headers.get("x-functions-key"), "ADMIN"):
+    async def admin(self, request: Request) -> Response:
+        """Runs a function that is not an HTTP one, with the master key; 202 at once."""
+        if not self._keys.admits(request.headers.get("x-functions-key"), "ADMIN"):
             return Response(status_code=401)
-        function = runtime.find(request.path_params["name"])
+        function = self._runtime.find(request.path_params["name"])
         if function is None:
             return Response(status_code=404)
         if function.kind == "httpTrigger":
@@ -67,17 +86,10 @@ def create_application(runtime: Runtime, keys: Keys, options: HostOptions, fire:
             text = str(json.loads(await request.body() or b"{}").get("input") or "")
         except (ValueError, AttributeError):
             return Response('the body has to be JSON such as {"input": ""}', status_code=400)
-        task = asyncio.ensure_future(fire(function, text))
-        pending.add(task)
-        task.add_done_callback(pending.discard)
+        task = asyncio.ensure_future(self._fire(function, text))
+        self._pending.add(task)
+        task.add_done_callback(self._pending.discard)
         return Response(status_code=202)
-
-    return Starlette(
-        routes=[
-            Path("/admin/functions/{name}", admin, methods=["POST"]),
-            Path("/{path:path}", serve, methods=_METHODS),
-        ]
-    )
 
 
 def _presented_key(request: Request) -> str | None:

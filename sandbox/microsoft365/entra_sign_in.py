@@ -48,13 +48,10 @@ class SignIn:
     async def login(self, request: Request) -> Response:
         """POST /{tenant}/login, fields `request`, `address`: consent page, or the answer at once."""
         tenant, form = request.path_params["tenant"], await read_form(request)
-        parsed = self._parse(tenant, form.get("request", ""))
-        if isinstance(parsed, Response):
-            return parsed
-        user = self._find(tenant, form)
-        if user is None:
-            return self._accounts(tenant, form["request"], f"There is no account {form.get('address', '')} here.")
-        check_account(tenant, user)
+        step = self._step(tenant, form)
+        if isinstance(step, Response):
+            return step
+        parsed, user = step
         if self._world.faults.take(CONDITIONAL_ACCESS, address=user.user_principal_name, endpoint="authorize"):
             return self._refuse(parsed, blocked_by_policy())
         missing = parsed.scopes - self._consented(user)
@@ -74,13 +71,10 @@ class SignIn:
     async def consent(self, request: Request) -> Response:
         """POST /{tenant}/consent, fields `request`, `address`, `decision`: the answer to the app."""
         tenant, form = request.path_params["tenant"], await read_form(request)
-        parsed = self._parse(tenant, form.get("request", ""))
-        if isinstance(parsed, Response):
-            return parsed
-        user = self._find(tenant, form)
-        if user is None:
-            return self._accounts(tenant, form["request"])
-        check_account(tenant, user)
+        step = self._step(tenant, form)
+        if isinstance(step, Response):
+            return step
+        parsed, user = step
         if not self._may_consent(user) and parsed.scopes - self._consented(user):
             return self._refuse(parsed, EntraError("access_denied", 90094, "Admin consent is required."))
         if form.get("decision") != "accept":
@@ -88,6 +82,17 @@ class SignIn:
                 parsed, EntraError("access_denied", 65004, "User declined to consent to access the app.")
             )
         return self._accept(parsed, user)
+
+    def _step(self, tenant: str, form: dict[str, str]) -> tuple[AuthorizationRequest, User] | Response:
+        """The request and who signs in, checked again, or the answer instead. Raises EntraError as `_parse` does."""
+        parsed = self._parse(tenant, form.get("request", ""))
+        if isinstance(parsed, Response):
+            return parsed
+        user = self._find(tenant, form)
+        if user is None:
+            return self._accounts(tenant, form["request"], f"There is no account {form.get('address', '')} here.")
+        check_account(tenant, user)
+        return parsed, user
 
     def _parse(self, tenant: str, query: str) -> AuthorizationRequest | Response:
         """The request, or the answer that the app gets for it. Raises EntraError for what is shown to the user."""

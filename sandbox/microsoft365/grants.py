@@ -4,10 +4,8 @@ import secrets
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from sandbox.microsoft365.world import Clock
+from sandbox.microsoft365.clock import Clock
 
 CODE_LIFETIME = timedelta(minutes=10)
 """https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow"""
@@ -53,7 +51,7 @@ class RefreshToken:
 class Grants:
     """All consents with the codes and tokens that came of them. Codes and tokens are kept out of `repr`."""
 
-    clock: "Clock"
+    clock: Clock
     _grants: dict[str, Grant] = field(default_factory=dict)
     _codes: dict[str, AuthorizationCode] = field(default_factory=dict, repr=False)
     _refresh_tokens: dict[str, RefreshToken] = field(default_factory=dict, repr=False)

@@ -4,10 +4,8 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from sandbox.microsoft365.world import Clock
+from sandbox.microsoft365.clock import Clock
 
 RECOVERABLE_DAYS = 90
 """How long a deleted secret can be recovered. https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview"""
@@ -57,7 +55,7 @@ class DeletedSecret:
 class Vault:
     """The secrets of one vault, by name, without regard to case. Values are kept out of `repr`."""
 
-    clock: "Clock"
+    clock: Clock
     _secrets: dict[str, list[SecretVersion]] = field(default_factory=dict, repr=False)
     _deleted: dict[str, DeletedSecret] = field(default_factory=dict, repr=False)
     _recovered_at: dict[str, datetime] = field(default_factory=dict)

@@ -2,12 +2,13 @@
 
 import uuid
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from sandbox import constants
+from sandbox.microsoft365.clock import Clock
 from sandbox.microsoft365.faults import Faults
 from sandbox.microsoft365.grants import Grants
 from sandbox.microsoft365.key_vault_state import Vault
@@ -25,21 +26,6 @@ CONSUMER_DOMAINS = frozenset({"outlook.com", "hotmail.com", "live.com"})
 """Domains of personal Microsoft accounts."""
 
 _NAMESPACE = uuid.UUID("5f1d7a52-6f0e-4d0c-8a52-9c1a3f0b7e11")
-
-
-@dataclass(slots=True)
-class Clock:
-    """The time of the stand-in: the machine's, moved by `advance`."""
-
-    _offset: timedelta = timedelta()
-
-    def now(self) -> datetime:
-        """The present, aware, UTC."""
-        return datetime.now(UTC) + self._offset
-
-    def advance(self, seconds: float) -> None:
-        """Moves time on for everything but managed-identity tokens, which others check by the machine's clock."""
-        self._offset += timedelta(seconds=seconds)
 
 
 @dataclass(frozen=True, slots=True)
