@@ -22,6 +22,13 @@ SELECT = (
 )
 """The properties that the contract stores; `id` comes with every message."""
 
+_FIRST_TIME = datetime(1601, 1, 1, tzinfo=UTC)
+"""The first that an Edm.DateTime can be; year 9999, which is the last, is Python's last too.
+
+Outlook gives a missing time as the year 1, which the service refuses, and with it the whole transaction.
+https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
+"""
+
 _log = logging.getLogger(__name__)
 
 
@@ -187,11 +194,12 @@ def _addresses(recipients: Iterable[WireRecipient]) -> str:
 
 
 def _utc(value: datetime) -> datetime | None:
-    """Graph's times are UTC; one without a zone is taken to be so. None for one that UTC cannot hold."""
+    """Graph's times are UTC; one without a zone is taken to be so. None for one that a table cannot hold."""
     try:
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     except OverflowError:
         return None
+    return moment if moment >= _FIRST_TIME else None
 
 
 def _loose(raw: bytes) -> dict[str, Any]:

@@ -103,8 +103,25 @@ def test_times_are_utc(text):
     assert received.utcoffset() == timedelta()
 
 
-def test_a_time_before_the_calendar_is_passed_over():
-    assert one(id="a", sentDateTime="0001-01-01T00:00:00+05:00").columns == {}
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0001-01-01T00:00:00+05:00",
+        "0001-01-01T00:00:00Z",
+        "0001-01-01T00:00:00",
+        "1600-12-31T23:59:59.999999Z",
+        "1601-01-01T00:00:00+01:00",
+        "9999-12-31T23:59:59-05:00",
+    ],
+)
+@pytest.mark.parametrize("name", ["sentDateTime", "receivedDateTime"])
+def test_a_time_that_no_table_can_hold_is_passed_over(name, text):
+    assert one(**{"id": "a", name: text, "isRead": True}).columns == {"isRead": True}
+
+
+@pytest.mark.parametrize("text", ["1601-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"])
+def test_the_first_and_the_last_time_that_a_table_can_hold(text):
+    assert one(id="a", sentDateTime=text).columns == {"sentDateTime": datetime.fromisoformat(text)}
 
 
 def test_a_property_of_a_wrong_type_costs_that_property_alone(caplog):
