@@ -19,6 +19,7 @@ NAMES = (
     "AZURE_CLIENT_ID",
     "GRAPH_ENDPOINT",
     "KEY_VAULT_URL",
+    "KEY_VAULT_CREDENTIAL",
     "MAIL_STORAGE",
     "MAIL_STORAGE__tableServiceUri",
     "MAIL_STORAGE__queueServiceUri",
@@ -46,7 +47,7 @@ def is_loopback(url: str) -> bool:
 class Storage:
     """Where data lives, in the Functions connection convention: a connection string, or three service URIs.
 
-    `credential`: who signs in to the URIs; `azurecli` is the operator's own login, for the command line alone.
+    `credential`: who signs in to the URIs; `azurecli` is the login of whoever works on this machine.
     """
 
     connection_string: str = field(default="", repr=False)
@@ -69,6 +70,7 @@ class Settings:
     identity_client_id: str
     graph_endpoint: str
     key_vault_url: str
+    key_vault_credential: str
     storage: Storage
     folders: tuple[str, ...]
     backfill_days: int
@@ -120,6 +122,7 @@ class Settings:
             ),
             graph_endpoint=reader.url("GRAPH_ENDPOINT", "https://graph.microsoft.com/v1.0"),
             key_vault_url=reader.url("KEY_VAULT_URL", None, origin=True),
+            key_vault_credential=reader.credential("KEY_VAULT_CREDENTIAL"),
             storage=reader.storage("MAIL_STORAGE"),
             folders=reader.folders("MAIL_FOLDERS", "inbox"),
             backfill_days=reader.number("BACKFILL_DAYS", 30, 0, 3650),
@@ -167,15 +170,16 @@ class _Reader:
         if connection_string := self.text(name, ""):
             return Storage(connection_string=connection_string)
         table, queue, blob = (self.url(f"{name}__{kind}ServiceUri", None) for kind in ("table", "queue", "blob"))
-        credential = self.text(
-            f"{name}__credential",
-            "managedidentity",
-            lambda text: text in {"managedidentity", "azurecli"},
-            "`managedidentity`, or `azurecli` on an operator's machine",
-        )
+        credential = self.credential(f"{name}__credential")
         fallback = self._environ.get("AZURE_CLIENT_ID", "").strip()
         client_id = self.text(f"{name}__clientId", fallback)
         return Storage(table_uri=table, queue_uri=queue, blob_uri=blob, client_id=client_id, credential=credential)
+
+    def credential(self, name: str) -> str:
+        kinds = {"managedidentity", "azurecli"}
+        return self.text(
+            name, "managedidentity", kinds.__contains__, "`managedidentity`, or `azurecli` on your machine"
+        )
 
     def finish(self) -> None:
         if self._problems:

@@ -56,7 +56,7 @@ class Transport(RequestsTransport):  # type: ignore[misc]  # the SDK exports it 
 def credential(client_id: str, kind: str = "managedidentity") -> ManagedIdentityCredential | AzureCliCredential:
     """The managed identity of this client id ("": the system-assigned one); it keeps its tokens in memory.
 
-    `azurecli`: who is signed in to the Azure CLI on this machine, for the operator's command line.
+    `azurecli`: who is signed in to the Azure CLI on this machine: an operator, or who develops here.
 
     https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference
     """

@@ -48,7 +48,7 @@ def queue_service(storage: Storage, connect_timeout: int = 3, read_timeout: int 
         return QueueServiceClient.from_connection_string(
             storage.connection_string, transport=transport, retry_policy=retries
         )
-    identity = credential(storage.client_id)
+    identity = credential(storage.client_id, storage.credential)
     return QueueServiceClient(storage.queue_uri, credential=identity, transport=transport, retry_policy=retries)
 
 

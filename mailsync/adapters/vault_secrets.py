@@ -38,7 +38,7 @@ class VaultSecrets:
         self._sleep = sleep
         self._client = SecretClient(
             settings.key_vault_url,
-            credential(settings.identity_client_id),
+            credential(settings.identity_client_id, settings.key_vault_credential),
             verify_challenge_resource=not is_loopback(settings.key_vault_url),
             transport=Transport("key_vault"),
             retry_total=RETRIES,

@@ -10,11 +10,13 @@ from mailsync.adapters import azure_sdk
 from mailsync.adapters.message_rows import row_key
 from mailsync.adapters.messages import TableMessageStore
 from mailsync.adapters.queue import StorageHintQueue
-from mailsync.adapters.storage import create_all, queue_service
+from mailsync.adapters.storage import blob_service, create_all, queue_service, table_service
+from mailsync.adapters.vault_secrets import VaultSecrets
 from mailsync.errors import RetryLater
 from mailsync.models import Hint, StoredMessage, mailbox_id
 from mailsync.settings import Storage
 from sandbox import constants
+from tests.mailsync.sign_in import SETTINGS
 from tests.sandbox.conftest import microsoft365, signing_key, stand_in, tls_files, world
 
 __all__ = ["microsoft365", "signing_key", "stand_in", "tls_files", "world"]
@@ -56,6 +58,31 @@ def test_tables_blobs_and_queue_take_the_identitys_token(by_identity, storage):
     assert (
         queue_service(storage).get_queue_client(properties.name).get_queue_properties().approximate_message_count == 1
     )
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What credentials are asked for, each as client id and kind."""
+    asked = []
+
+    def credential(client_id, kind):
+        asked.append((client_id, kind))
+        return azure_sdk.AzureCliCredential()
+
+    monkeypatch.setattr(azure_sdk, "credential", credential)
+    return asked
+
+
+@pytest.mark.parametrize("service", [table_service, queue_service, blob_service])
+def test_every_storage_service_signs_in_as_the_setting_says(asked, service):
+    uri = "https://account.example.net"
+    service(Storage(table_uri=uri, queue_uri=uri, blob_uri=uri, client_id="id", credential="azurecli"))
+    assert asked == [("id", "azurecli")]
+
+
+def test_the_vault_signs_in_as_its_setting_says(asked):
+    VaultSecrets(replace(SETTINGS, identity_client_id="id", key_vault_credential="azurecli"))
+    assert asked == [("id", "azurecli")]
 
 
 def test_an_unknown_identity_gets_no_token(by_identity):

@@ -33,13 +33,13 @@ PLATFORM_SETTINGS = {
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
     "PYTHON_THREADPOOL_THREAD_COUNT",
 }
-SECRET_SETTINGS = {"ENTRA_CLIENT_SECRET", "MAIL_STORAGE"}
+SETTINGS_WITHOUT_IDENTITY = {"ENTRA_CLIENT_SECRET", "KEY_VAULT_CREDENTIAL", "MAIL_STORAGE"}
 
 
 class TestSettings:
     @every
     def test_every_setting_that_is_read_is_there_and_no_other(self, snapshot):
-        assert set(app_settings(snapshot)) == (set(settings.NAMES) - SECRET_SETTINGS) | PLATFORM_SETTINGS
+        assert set(app_settings(snapshot)) == (set(settings.NAMES) - SETTINGS_WITHOUT_IDENTITY) | PLATFORM_SETTINGS
 
     @every
     def test_program_accepts_them(self, snapshot):

@@ -32,7 +32,7 @@ def test_the_defaults_are_those_of_the_contract():
     assert (settings.folders, settings.backfill_days) == (("inbox",), 30)
     assert (settings.poll_interval, settings.poll_interval_with_push) == (300, 3600)
     assert settings.client_secret == ""
-    assert settings.storage.credential == "managedidentity"
+    assert settings.storage.credential == settings.key_vault_credential == "managedidentity"
 
 
 def test_the_routes_that_others_are_told_of_hang_on_the_base_url():
@@ -69,6 +69,7 @@ def test_all_that_is_missing_is_named_at_once():
         ("AZURE_CLIENT_ID", "identity"),
         ("GRAPH_ENDPOINT", "https://graph.microsoft.com/v1.0?x=1"),
         ("KEY_VAULT_URL", "vault"),
+        ("KEY_VAULT_CREDENTIAL", "secret"),
         ("MAIL_STORAGE__credential", "key"),
         ("MAIL_FOLDERS", "inbox;archive"),
         ("MAIL_FOLDERS", "in/box"),

@@ -139,6 +139,7 @@ def settings(folders: tuple[str, ...] = ("inbox",)) -> Settings:
         identity_client_id="",
         graph_endpoint="https://graph.example/v1.0",
         key_vault_url="https://vault.example",
+        key_vault_credential="managedidentity",
         storage=Storage(),
         folders=folders,
         backfill_days=30,
