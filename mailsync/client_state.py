@@ -3,7 +3,7 @@
 Basic notifications carry no token, so this text, which Graph repeats in each of them, is all that shows that one
 is genuine: https://learn.microsoft.com/graph/change-notifications-delivery-webhooks . It is
 `<key id>.<tenant id and user id, 32 bytes>.<nonce>.<HMAC-SHA256 of what stands before>`, in base64url, so nothing
-needs to be looked up to check it.
+needs to be looked up to check it. It has at most 127 characters; Graph keeps 128.
 """
 
 import base64
@@ -12,9 +12,6 @@ import re
 from uuid import UUID
 
 from mailsync.ports import SigningKeys
-
-LONGEST = 128
-"""Characters that Graph keeps; https://learn.microsoft.com/graph/api/resources/subscription ."""
 
 _PURPOSE = b"siftrock-inbox-connector clientState 1\n"
 """Signed with the text, so that a signature made for anything else is none here."""

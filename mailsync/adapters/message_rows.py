@@ -40,11 +40,6 @@ def row_range(first: datetime, last: datetime) -> tuple[str, str]:
     return f"{_prefix(last)}-", row_bound(first)
 
 
-def received_of(key: str) -> datetime:
-    """When the message of a RowKey was received, to the millisecond."""
-    return _EPOCH + timedelta(milliseconds=_END_OF_TIME - int(key[1:16]))
-
-
 def index_key(message_id: str) -> str:
     """The RowKey of a message's index entry. Ids that differ in case only stay apart."""
     return f"i{_digest(message_id)}"

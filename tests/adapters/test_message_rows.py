@@ -10,7 +10,6 @@ from mailsync.adapters.message_rows import (
     blob_name,
     index_key,
     join,
-    received_of,
     row_bound,
     row_key,
     row_range,
@@ -91,6 +90,10 @@ def test_a_column_whose_blob_is_lost_is_missing():
 def test_a_row_of_columns_without_end_is_an_error():
     with pytest.raises(ValueError, match="cannot be stored"):
         split({f"column_{n}_": "x" * 100 for n in range(5000)}, BOX, "id")
+
+
+def received_of(key):
+    return datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC) - timedelta(milliseconds=int(key[1:16]))
 
 
 @given(MOMENTS, MOMENTS, st.text(), st.text())
