@@ -4,6 +4,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
+from functools import partial
 
 from mailsync import outcome, push
 from mailsync.errors import MailsyncError, Rejected, RetryLater, StaleWrite
@@ -48,7 +49,7 @@ class Disconnector:
         except MailsyncError:
             run.finish(lambda mailbox: mailbox)
             raise
-        run.finish(outcome.disconnected)
+        run.finish(partial(outcome.disconnected, now=self.clock(), granted_at=run.granted_at))
         return left
 
     def _leased(self, mailbox_id: str) -> Run:

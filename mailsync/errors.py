@@ -13,6 +13,9 @@ Every error carries a `reason`: a stable snake_case code that is shown on pages,
 telemetry. Messages never hold a token, code, secret, cookie or address.
 """
 
+FOLDER_NOT_FOUND = "folder_not_found"
+"""The reason of a Rejected for a folder that a mailbox lacks; its other folders are read all the same."""
+
 
 class MailsyncError(Exception):
     """The root. `reason` is the stable code, `message` a sentence that names the thing and the remedy."""

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-from mailsync.errors import FilterRefused, RetryLater, SyncStateLost
+from mailsync.errors import FOLDER_NOT_FOUND, FilterRefused, Rejected, RetryLater, SyncStateLost
 from mailsync.models import DeltaPage, Folder, History, HistoryPage, Message, StoredMessage
 from mailsync.ports import Clock, MailService
 from mailsync.read_ahead import read_ahead
@@ -81,16 +81,16 @@ class FolderReader:
         """Follows the delta up to its delta link; False where the budget ended before.
 
         A lost delta link starts another enumeration, over `backfill` or since `last_success` where that is
-        longer ago. Raises RetryLater where that one is lost at once too.
+        longer ago. Raises RetryLater where that one is lost at once too. A folder that this mailbox lacks has
+        nothing to read: MAIL_FOLDERS is for all mailboxes, and not each has every folder.
         """
         try:
-            return self._round()
-        except SyncStateLost:
-            self._lose_cursor(backfill, last_success)
-        try:
-            return self._round()
-        except SyncStateLost as error:
-            raise RetryLater(error.reason, "Graph dropped a delta link it had just given") from error
+            return self._round_or_two(backfill, last_success)
+        except Rejected as error:
+            if error.reason != FOLDER_NOT_FOUND:
+                raise
+            self._become(problem=error.reason)
+            return True
 
     def history(self) -> bool:
         """Reads on through older mail where some is left; False where the budget ended before the end."""
@@ -105,6 +105,16 @@ class FolderReader:
         return self.folder.complete
 
     # The delta
+
+    def _round_or_two(self, backfill: timedelta, last_success: datetime | None) -> bool:
+        try:
+            return self._round()
+        except SyncStateLost:
+            self._lose_cursor(backfill, last_success)
+        try:
+            return self._round()
+        except SyncStateLost as error:
+            raise RetryLater(error.reason, "Graph dropped a delta link it had just given") from error
 
     def _round(self) -> bool:
         if self.folder.cursor is None:
@@ -164,6 +174,7 @@ class FolderReader:
         folder = self.folder
         return {
             "cursor": page.link,
+            "problem": "",
             "enumerating": folder.enumerating and not page.last,
             "enumerated": folder.enumerated + (len(page.messages) if folder.enumerating else 0),
         }
@@ -199,7 +210,7 @@ class FolderReader:
         written = self._rows.write(self.folder, messages, stored, sighting=sighting)
         folder = msgspec.structs.replace(self.folder, **state)
         if folder.generation > 1 and folder.complete and not self.folder.complete:
-            written += self._rows.mark_unseen(folder)
+            written += self._rows.mark_unseen(folder, self._progress.hold)
         self.folder = folder
         self._progress.keep(folder, written)
 

@@ -93,6 +93,7 @@ class Folder(msgspec.Struct, frozen=True, omit_defaults=True):
     `enumerating`: its first round is not complete. `enumerated`: messages it has returned.
     `filtered`: the delta query carries the window as its filter, and so is capped by Graph.
     `history`: the walk beside the delta; None: none is needed. `subscription`: Graph's push for this folder.
+    `problem`: why this mailbox's folder can't be read, a reason code; it is asked for again with each run.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Folder(msgspec.Struct, frozen=True, omit_defaults=True):
     filtered: bool = True
     history: History | None = None
     subscription: Subscription | None = None
+    problem: str = ""
 
     @property
     def complete(self) -> bool:

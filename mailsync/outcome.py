@@ -56,8 +56,13 @@ def lost_grant(mailbox: Mailbox, *, error: MailsyncError, now: datetime, granted
     return replace(lost, state=MailboxState.NEEDS_RECONNECT, next_poll_at=None)
 
 
-def disconnected(mailbox: Mailbox) -> Mailbox:
-    """The operator has let it go. Its messages stay, and so do its cursors, for the owner may connect again."""
+def disconnected(mailbox: Mailbox, *, now: datetime, granted_at: datetime | None) -> Mailbox:
+    """The operator has let it go, unless the owner has consented anew since `granted_at`, which counts then.
+
+    Its messages stay, and so do its cursors, for the owner may connect again.
+    """
+    if mailbox.granted_at != granted_at:
+        return replace(mailbox, next_poll_at=now)
     without = push.off(_without_error(mailbox))
     return replace(without, state=MailboxState.DISCONNECTED, next_poll_at=None)
 

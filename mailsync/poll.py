@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from itertools import count
 
+from mailsync.errors import MailsyncError
 from mailsync.models import DueMailbox, Hint
 from mailsync.ports import Clock, HintQueue, MailboxStore, SignInStore
 from mailsync.telemetry import Event, emit
@@ -27,13 +28,16 @@ class Poller:
         self._clock = clock
 
     def tick(self) -> int:
-        """Queues a hint for each due mailbox; returns how many. Raises RetryLater where storage is away."""
+        """Queues a hint for each due mailbox; returns how many. Raises, once all were tried, what failed first."""
         now = self._clock()
         places = count()
         with ThreadPoolExecutor(max_workers=8) as pool:
-            sent = sum(1 for _ in pool.map(lambda due: self._wake(due, next(places), now), self._unqueued(now)))
-        emit(Event.POLL_TICK, queued=sent)
-        return sent
+            woken = list(pool.map(lambda due: self._wake(due, next(places), now), self._unqueued(now)))
+        failures = [error for error in woken if error]
+        emit(Event.POLL_TICK, queued=len(woken) - len(failures), failed=len(failures) or None)
+        if failures:
+            raise failures[0]
+        return len(woken)
 
     def sweep(self) -> int:
         """Deletes expired sign-in records; returns how many."""
@@ -44,7 +48,14 @@ class Poller:
             if entry.queued_at is None or now - entry.queued_at > _REQUEUE_AFTER:
                 yield entry
 
-    def _wake(self, entry: DueMailbox, place: int, now: datetime) -> None:
-        """Sends first, then marks: a crash between the two costs a second hint, never a missing one."""
-        self._queue.send(Hint(mailbox_id=entry.mailbox_id, at=now), min(place // _PER_SECOND, _SPREAD_SECONDS))
-        self._mailboxes.mark_queued(entry, now)
+    def _wake(self, entry: DueMailbox, place: int, now: datetime) -> MailsyncError | None:
+        """Sends first, then marks: a crash between the two costs a second hint, never a missing one.
+
+        Returns what went wrong, so that one that fails leaves the others.
+        """
+        try:
+            self._queue.send(Hint(mailbox_id=entry.mailbox_id, at=now), min(place // _PER_SECOND, _SPREAD_SECONDS))
+            self._mailboxes.mark_queued(entry, now)
+        except MailsyncError as error:
+            return error
+        return None

@@ -37,7 +37,7 @@ class Step(Enum):
 def step(mailbox: Mailbox, folder: Folder, hint: Hint, now: datetime) -> Step:
     """What a run that `hint` woke has to do for a folder."""
     kept = folder.subscription
-    if is_waiting(mailbox, now):
+    if folder.problem or is_waiting(mailbox, now):
         return Step.NONE
     if kept is None or kept.expires_at <= now:
         return Step.CREATE
@@ -114,8 +114,9 @@ def is_silent(mailbox: Mailbox, hint: Hint, arrived: Iterable[datetime], now: da
 
 
 def is_subscribed(mailbox: Mailbox) -> bool:
-    """Whether every folder has a subscription."""
-    return bool(mailbox.folders) and all(folder.subscription for folder in mailbox.folders)
+    """Whether every folder has a subscription, of those that this mailbox has."""
+    followed = [folder for folder in mailbox.folders if not folder.problem]
+    return bool(followed) and all(folder.subscription for folder in followed)
 
 
 def is_reliable(mailbox: Mailbox) -> bool:
@@ -144,13 +145,19 @@ def unsubscribed(folder: Folder) -> Folder:
 
 def subscribed(mailbox: Mailbox, name: str, subscription: Subscription | None) -> Mailbox:
     """The record with a folder's subscription, or without."""
-    return replace(
-        mailbox,
-        folders=tuple(
-            msgspec.structs.replace(folder, subscription=subscription) if folder.name == name else folder
-            for folder in mailbox.folders
-        ),
+    return _with_folder(mailbox, name, subscription=subscription)
+
+
+def missing(mailbox: Mailbox, name: str, reason: str) -> Mailbox:
+    """The record with a folder that the mailbox lacks: there is nothing to subscribe to until the sync finds it."""
+    return _with_folder(mailbox, name, subscription=None, problem=reason)
+
+
+def _with_folder(mailbox: Mailbox, name: str, **changes: object) -> Mailbox:
+    folders = (
+        msgspec.structs.replace(folder, **changes) if folder.name == name else folder for folder in mailbox.folders
     )
+    return replace(mailbox, folders=tuple(folders))
 
 
 def _healthy(mailbox: Mailbox) -> Mailbox:

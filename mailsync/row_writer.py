@@ -1,14 +1,15 @@
 """Writes what Graph says of messages over what the table holds of them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import batched
 
-from mailsync.errors import RetryLater, StaleWrite
+from mailsync.errors import Rejected, RetryLater, StaleWrite
 from mailsync.merge import RowKey, merge, settled
 from mailsync.models import Folder, Message, StoredMessage
 from mailsync.ports import Clock, MessageStore
+from mailsync.telemetry import Event, emit
 
 _TRIES = 3
 _BATCH = 100
@@ -74,22 +75,50 @@ class RowWriter:
         for _ in range(_TRIES):
             entries = self._merged(folder, messages, stored, sighting=sighting)
             try:
-                if entries:
-                    self._messages.write(self._mailbox_id, entries)
+                proven = any(_has_row(stored, message.id) for message in messages)
+                return _counted(stored, self._store(entries, proven=proven))
             except StaleWrite:
                 stored = self.find(messages)
-                continue
-            return _counted(stored, entries)
         raise RetryLater("rows_contended", "rows kept changing while they were written")
 
-    def mark_unseen(self, folder: Folder) -> Written:
-        """Marks removed what is stored of the folder's window and its latest enumeration has not shown."""
+    def mark_unseen(self, folder: Folder, hold: Callable[[], None]) -> Written:
+        """Marks removed what is stored of the folder's window and its latest enumeration has not shown.
+
+        `hold` is called before each batch, for there may be many.
+        """
         unseen = self._messages.unseen(self._mailbox_id, folder.folder_id or "", folder.generation, folder.since)
         written = Written()
         for entries in batched(unseen, _BATCH, strict=False):
+            hold()
             gone = [Message(entry.message_id, removed=True) for entry in entries]
             written += self.write(folder, gone, self.find(gone), sighting=False)
         return written
+
+    def _store(self, entries: list[StoredMessage], *, proven: bool) -> list[StoredMessage]:
+        """Writes entries; those written. A row that storage refuses must not stop the mail behind it.
+
+        `proven`: others of the page are in the table. Where neither that nor another entry shows that storage
+        takes rows at all, it is no single row's fault, and the refusal is raised.
+        """
+        try:
+            if entries:
+                self._messages.write(self._mailbox_id, entries)
+        except Rejected as error:
+            written = [entry for entry in entries if self._stores(entry)] if len(entries) > 1 else []
+            if not (written or proven):
+                raise
+            for entry in entries:
+                if entry not in written:
+                    emit(Event.ROW_REFUSED, mailbox=self._mailbox_id, message=entry.message_id, reason=error.reason)
+            return written
+        return entries
+
+    def _stores(self, entry: StoredMessage) -> bool:
+        try:
+            self._messages.write(self._mailbox_id, [entry])
+        except Rejected:
+            return False
+        return True
 
     def _merged(
         self, folder: Folder, messages: Iterable[Message], stored: Mapping[str, StoredMessage], *, sighting: bool

@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from mailsync import client_state, push
-from mailsync.errors import MailsyncError, ReconnectRequired, Rejected, RetryLater, StaleWrite
+from mailsync.errors import FOLDER_NOT_FOUND, MailsyncError, ReconnectRequired, Rejected, RetryLater, StaleWrite
 from mailsync.models import Folder, Hint, Mailbox, Subscription
 from mailsync.ports import Clock, SigningKeys, SubscriptionService, SubscriptionServiceFactory
 from mailsync.push import Step
@@ -70,7 +70,7 @@ class SubscriptionKeeper:
             return
         try:
             for folder in record.mailbox.folders:
-                self._tend(record, folder, push.step(record.mailbox, folder, hint, self._clock()))
+                self._tend_or_miss(record, folder, push.step(record.mailbox, folder, hint, self._clock()))
         except (ReconnectRequired, StaleWrite):
             raise
         except MailsyncError as error:
@@ -105,6 +105,14 @@ class SubscriptionKeeper:
         except MailsyncError as error:
             return error.reason
         return ""
+
+    def _tend_or_miss(self, record: Record, folder: Folder, step: Step) -> None:
+        try:
+            self._tend(record, folder, step)
+        except Rejected as error:
+            if error.reason != FOLDER_NOT_FOUND:
+                raise
+            record.mailbox = push.missing(record.mailbox, folder.name, error.reason)
 
     def _tend(self, record: Record, folder: Folder, step: Step) -> None:
         if step is Step.NONE:

@@ -238,9 +238,11 @@ class Synchronizer:
 
 
 def _is_covered(mailbox: Mailbox, hint: Hint) -> bool:
-    """Whether a run that began after the hint has read everything new."""
+    """Whether a run that began after the hint has read everything that the hint is about."""
+    if hint.continues and not all(folder.complete for folder in mailbox.folders):
+        return False
     started_at = mailbox.last_sync_started_at
-    return not hint.continues and started_at is not None and hint.at + _SKEW < started_at
+    return started_at is not None and hint.at + _SKEW < started_at
 
 
 def _is_close(mailbox: Mailbox, hint: Hint, now: datetime) -> bool:

@@ -23,6 +23,7 @@ class Event(StrEnum):
     SYNC_RESET = "sync_reset"
     SYNC_FAILED = "sync_failed"
     SYNC_POISONED = "sync_poisoned"
+    ROW_REFUSED = "row_refused"
     NEEDS_RECONNECT = "needs_reconnect"
     MISCONFIGURED = "misconfigured"
     POLL_TICK = "poll_tick"
@@ -36,6 +37,7 @@ _LEVELS = {
     Event.CONNECT_REFUSED: logging.WARNING,
     Event.SYNC_FAILED: logging.WARNING,
     Event.SYNC_POISONED: logging.ERROR,
+    Event.ROW_REFUSED: logging.ERROR,
     Event.NEEDS_RECONNECT: logging.WARNING,
     Event.MISCONFIGURED: logging.ERROR,
     Event.KEY_VAULT_THROTTLED: logging.WARNING,

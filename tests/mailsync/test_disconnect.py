@@ -129,3 +129,24 @@ def test_a_new_consent_goes_on_where_it_stopped():
     assert world.service.calls == ["follow_delta", "follow_delta"]
     assert world.mailbox.push is PushState.HEALTHY
     assert len(world.subscriptions.held) == 2
+
+
+@pytest.mark.parametrize("token_survives", [True, False])
+def test_an_owner_who_consents_meanwhile_is_not_disconnected(token_survives):
+    world = connected()
+    delete = world.vault.delete
+
+    def consent(mailbox_id):
+        delete(mailbox_id)
+        now = world.clock()
+        if token_survives:
+            world.vault.save(BOX, StoredToken(refresh_token="new", scopes=(), saved_at=now))
+        record = world.mailboxes.rows[BOX]
+        world.mailboxes.save(replace(record, granted_at=now + timedelta(seconds=1), next_poll_at=now))
+
+    world.vault.delete = consent
+    world.disconnector.disconnect(BOX)
+    assert world.mailbox.state is MailboxState.ACTIVE
+    world.poll()
+    expected = MailboxState.ACTIVE if token_survives else MailboxState.NEEDS_RECONNECT
+    assert world.mailbox.state is expected

@@ -9,10 +9,10 @@ import pytest
 from mailsync import folder_reader
 from mailsync.adapters.queue import decode_poison
 from mailsync.errors import Misconfigured, ReconnectRequired, Rejected, RetryLater, SyncStateLost
-from mailsync.models import Hint, Lease, MailboxState
+from mailsync.models import Hint, Lease, MailboxState, PushState
 from mailsync.run import Limits
 from tests.fakes.mail_service import FakeMailService
-from tests.mailsync.world import BOX, START, World
+from tests.mailsync.world import BOX, START, MortalMessages, World
 
 HOUR = timedelta(hours=1)
 
@@ -365,3 +365,79 @@ def test_a_mailbox_without_its_secret_asks_for_its_owner():
     world.hint()
     world.work()
     assert (world.mailbox.state, world.mailbox.last_error_reason) == (MailboxState.NEEDS_RECONNECT, "token_missing")
+
+
+def test_a_folder_that_a_mailbox_lacks_keeps_none_of_the_others():
+    world = World(folders=("inbox", "clutter", "archive"))
+    messages = {world.graph.deliver(START), world.graph.deliver(START, "archive")}
+    world.hint()
+    world.work()
+    assert set(world.rows()) == messages
+    assert [folder.problem for folder in world.mailbox.folders] == ["", "folder_not_found", ""]
+    assert (world.mailbox.last_error_reason, world.mailbox.push) == ("", PushState.HEALTHY)
+    world.poll()
+    assert world.mailbox.last_success_at == world.clock()
+
+
+def test_a_folder_that_comes_later_is_read_then():
+    world = World(folders=("inbox", "clutter"))
+    world.hint()
+    world.work()
+    world.graph.folders["clutter"] = "folder-id-clutter"
+    message = world.graph.deliver(START, "clutter")
+    world.poll()
+    assert message in world.rows()
+    assert not world.mailbox.folders[1].problem
+    world.poll()
+    assert world.mailbox.folders[1].subscription
+
+
+class Fussy(MortalMessages):
+    """Storage that refuses rows of certain subjects."""
+
+    refused = ("poison",)
+
+    def write(self, mailbox_id, messages):
+        if any(message.columns.get("subject") in self.refused for message in messages):
+            raise Rejected("storage_refused", "the row is not to its liking")
+        super().write(mailbox_id, messages)
+
+
+@pytest.mark.parametrize("die", [None, "half", "all"])
+def test_a_row_that_storage_refuses_does_not_stop_the_mail_behind_it(die, caplog):
+    world = World(messages=Fussy())
+    good = {world.graph.deliver(START - timedelta(minutes=place)) for place in range(4)}
+    bad = world.graph.deliver(START, subject="poison")
+    world.messages.die_at(2, die) if die else None
+    world.hint()
+    with caplog.at_level("INFO", "mailsync"):
+        world.work()
+    assert set(world.rows()) == good
+    assert world.mailbox.last_error_reason == ""
+    assert [line for line in reasons(caplog, "row_refused") if bad in line]
+
+
+def test_storage_that_takes_no_row_at_all_is_not_the_rows_fault():
+    world = World(messages=Fussy())
+    for place in range(3):
+        world.graph.deliver(START - timedelta(minutes=place), subject="poison")
+    world.hint()
+    world.work_once()
+    assert world.mailbox.last_error_reason == "storage_refused"
+    world.messages.refused = ()
+    world.work()
+    assert len(world.rows()) == 3
+
+
+def test_continuations_end_when_all_is_read():
+    world = World(limits=Limits(pages=2))
+    world.service.page_size = 5
+    for minutes in range(50):
+        world.graph.deliver(START - timedelta(minutes=minutes))
+    for _ in range(10):
+        world.hint()
+        world.clock.advance(5)
+    world.work()
+    late = [call for call in world.service.calls if call == "follow_delta"]
+    assert len(world.rows()) == 50
+    assert len(late) < 20
