@@ -52,11 +52,11 @@ var alerts alert[] = [
   {
     name: 'poison-messages'
     title: 'Mailbox syncs were given up'
-    description: 'A hint failed five times and went to mailbox-sync-poison. The mailbox shows the reason.'
+    description: 'A hint failed five times and went to mailbox-sync-poison, or storage refused a message for good. The mailbox, or the log, shows the reason.'
     severity: 1
     frequency: 'PT5M'
     window: 'PT5M'
-    query: 'traces | where message startswith "sync_poisoned "'
+    query: 'traces | where message startswith "sync_poisoned " or message startswith "row_refused "'
   }
   {
     name: 'misconfigured'

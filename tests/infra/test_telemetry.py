@@ -155,6 +155,13 @@ def test_forged_and_slow_are_judged_as_promised():
     assert alerts()["slow-acknowledgement"]["windowSize"] == "PT10M"
 
 
-def test_host_does_not_sample_events_away():
+def test_the_host_does_not_sample_events_away():
     sampling = json.loads((ROOT / "host.json").read_text())["logging"]["applicationInsights"]["samplingSettings"]
-    assert {"Trace", "Request"} <= set(sampling["excludedTypes"].split(";"))
+    assert set(sampling["excludedTypes"].split(";")) == {"Trace", "Exception"}
+
+
+def test_a_flood_at_an_open_route_does_not_use_up_the_days_telemetry():
+    """Requests are sampled, and the host's own two lines an invocation are left out; the program's are not."""
+    levels = json.loads((ROOT / "host.json").read_text())["logging"]["logLevel"]
+    for name in ("graph_notifications", "graph_lifecycle", "health"):
+        assert (levels[f"Function.{name}"], levels[f"Function.{name}.User"]) == ("Warning", "Information")
