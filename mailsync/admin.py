@@ -1,6 +1,6 @@
-"""The operator's command line for accounts and mailboxes: `python -m mailsync.admin --help`.
+"""The operator's command line for accounts, mailboxes and storage: `python -m mailsync.admin --help`.
 
-It works on the settings of the environment, and on tables alone: what takes the app's own identity is a route of
+It works on the settings of the environment, and on storage alone: what takes the app's own identity is a route of
 `management/`. Exit codes: 0 done, 1 failed (the reason is named), 2 usage.
 """
 
@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from mailsync.adapters.account_rules import normal_address, normal_domain
+from mailsync.adapters.storage import create_all
 from mailsync.bootstrap import app
 from mailsync.errors import MailsyncError, Rejected
 from mailsync.models import Account, Mailbox, is_mailbox_id
@@ -64,6 +65,11 @@ def _show_mailbox(options: argparse.Namespace) -> None:
         print("\n".join(mailbox_lines(mailbox)))
 
 
+def _create_storage(_options: argparse.Namespace) -> None:
+    for name, created in create_all(app().settings.storage):
+        print(f"{name}: {'created' if created else 'was there'}")
+
+
 def _find(text: str) -> Mailbox:
     if is_mailbox_id(text.lower()):
         found = [mailbox for mailbox in [app().mailboxes.get(text.lower())] if mailbox]
@@ -79,10 +85,22 @@ def _find(text: str) -> Mailbox:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m mailsync.admin", description="Siftrock Inbox Connector: operator.")
-    groups = parser.add_subparsers(required=True, metavar="account|mailbox")
+    groups = parser.add_subparsers(required=True, metavar="account|mailbox|storage")
     account = groups.add_parser("account", help="Siftrock accounts and the inboxes they admit")
-    account_commands = account.add_subparsers(required=True, metavar="add|list")
-    add = _command(account_commands, "add", _add_account, "add an account", as_json=False)
+    _account_commands(account.add_subparsers(required=True, metavar="add|list"))
+    mailbox = groups.add_parser("mailbox", help="connected inboxes and how they fare")
+    mailbox_commands = mailbox.add_subparsers(required=True, metavar="list|show")
+    _command(mailbox_commands, "list", _list_mailboxes, "list the mailboxes")
+    show = _command(mailbox_commands, "show", _show_mailbox, "show one mailbox")
+    show.add_argument("mailbox", metavar="ADDRESS-OR-ID", help="its address or its mailbox id")
+    storage = groups.add_parser("storage", help="the tables, queues and the container")
+    text = "create those that are missing; in Azure, `infra/` has made them"
+    _command(storage.add_subparsers(required=True, metavar="create"), "create", _create_storage, text, as_json=False)
+    return parser
+
+
+def _account_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    add = _command(commands, "add", _add_account, "add an account", as_json=False)
     add.add_argument("id", metavar="ID", help="a short id that never changes")
     add.add_argument("--name", required=True, type=_name, help="the name that owners see")
     add.add_argument(
@@ -91,13 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument(
         "--domain", action="append", default=[], type=_checked(normal_domain), help="admit a whole domain (repeatable)"
     )
-    _command(account_commands, "list", _list_accounts, "list the accounts")
-    mailbox = groups.add_parser("mailbox", help="connected inboxes and how they fare")
-    mailbox_commands = mailbox.add_subparsers(required=True, metavar="list|show")
-    _command(mailbox_commands, "list", _list_mailboxes, "list the mailboxes")
-    show = _command(mailbox_commands, "show", _show_mailbox, "show one mailbox")
-    show.add_argument("mailbox", metavar="ADDRESS-OR-ID", help="its address or its mailbox id")
-    return parser
+    _command(commands, "list", _list_accounts, "list the accounts")
 
 
 def _command(
@@ -108,7 +120,7 @@ def _command(
     *,
     as_json: bool = True,
 ) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=text, description=f"{text.capitalize()}.")
+    parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     parser.set_defaults(run=run, parser=parser)
     if as_json:
         parser.add_argument("--json", action="store_true", help="print JSON for programs")

@@ -6,7 +6,7 @@ Cursors and leases stay inside: they tell an operator nothing.
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from mailsync.models import Account, Folder, Mailbox
+from mailsync.models import Account, Folder, Mailbox, MailboxState, PushState
 
 
 def account_json(account: Account) -> dict[str, object]:
@@ -71,7 +71,7 @@ def mailbox_row(mailbox: Mailbox) -> tuple[str, ...]:
         mailbox.address,
         mailbox.account_id,
         mailbox.state.value,
-        mailbox.push.value,
+        mailbox.push.value if mailbox.state is MailboxState.ACTIVE else "-",
         str(mailbox.messages),
         _time(mailbox.last_success_at),
         mailbox.last_error_reason or "-",
@@ -134,16 +134,23 @@ def _folder_json(folder: Folder) -> dict[str, object]:
 
 def _push_json(mailbox: Mailbox) -> dict[str, object]:
     return {
-        "state": mailbox.push.value,
+        "state": _push_state(mailbox).value,
         "reason": mailbox.push_reason or None,
         "expiresAt": _iso(_push_ends(mailbox)),
         "lastNotificationAt": _iso(mailbox.last_notification_at),
-        "retryAt": _iso(mailbox.push_retry_at),
+        "retryAt": _iso(mailbox.push_retry_at if mailbox.state is MailboxState.ACTIVE else None),
         "failures": mailbox.push_failures,
     }
 
 
+def _push_state(mailbox: Mailbox) -> PushState:
+    """Off where nothing is read: what is still noted of subscriptions came with a grant that has ended."""
+    return mailbox.push if mailbox.state is MailboxState.ACTIVE else PushState.OFF
+
+
 def _push(mailbox: Mailbox) -> str:
+    if mailbox.state is not MailboxState.ACTIVE:
+        return "-"
     words = [mailbox.push.value + (f" ({mailbox.push_reason})" if mailbox.push_reason else "")]
     if ends := _push_ends(mailbox):
         words.append(f"subscribed until {_time(ends)}")
@@ -153,7 +160,9 @@ def _push(mailbox: Mailbox) -> str:
 
 
 def _push_ends(mailbox: Mailbox) -> datetime | None:
-    """When the first of its subscriptions ends, unless it is renewed as it should be."""
+    """When the first of its subscriptions ends, unless it is renewed as it should be; None where nothing is read."""
+    if mailbox.state is not MailboxState.ACTIVE:
+        return None
     return min((folder.subscription.expires_at for folder in mailbox.folders if folder.subscription), default=None)
 
 

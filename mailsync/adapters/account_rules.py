@@ -4,6 +4,7 @@ Pure functions, shared by the adapter and by the fake that stands for it.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 from mailsync.errors import Rejected
@@ -50,6 +51,12 @@ def normal_account(account: Account) -> Account:
     return replace(account, addresses=addresses, domains=domains, tenant_ids=tenants)
 
 
-def already_claimed(what: str) -> Rejected:
-    """The refusal of an id, an address or a domain that an account has."""
-    return Rejected("already_claimed", f"{what} belongs to an account already.")
+def id_taken(account_id: str) -> Rejected:
+    """The refusal of an id that an account has."""
+    return Rejected("already_claimed", f"The id {account_id} is taken; `account list` shows by whom.")
+
+
+def claims_taken(holders: Mapping[str, str]) -> Rejected:
+    """The refusal of addresses and domains that accounts have: account ids by claim."""
+    taken = ", ".join(f"{claim} belongs to account {holder}" for claim, holder in holders.items())
+    return Rejected("already_claimed", f"{taken}; each address and domain has one account.")

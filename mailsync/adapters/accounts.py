@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from mailsync.adapters.account_rules import already_claimed, normal_account, normal_address, normal_domain
+from mailsync.adapters.account_rules import claims_taken, id_taken, normal_account, normal_address, normal_domain
 from mailsync.adapters.entities import Change, Entity, Properties
 from mailsync.errors import Rejected, RetryLater, StaleWrite
 from mailsync.models import Account
@@ -32,9 +32,14 @@ class TableAccountStore:
         try:
             self._table.transact(changes)
         except StaleWrite as error:
-            taken = [claim for key, claim in claims.items() if self._table.get(_PARTITION, key)]
-            what = ", ".join(taken) if taken else f"The id {account.id}"
-            raise already_claimed(what) from error
+            raise self._refusal(account.id, claims) from error
+
+    def _refusal(self, account_id: str, claims: dict[str, str]) -> Rejected:
+        """Why an account could not be created: a point read for its id and, where that is free, for each claim."""
+        if self.get(account_id):
+            return id_taken(account_id)
+        found = {claim: self._table.get(_PARTITION, key) for key, claim in claims.items()}
+        return claims_taken({claim: row.properties["accountId"] for claim, row in found.items() if row})
 
     def get(self, account_id: str) -> Account | None:
         """One point read."""

@@ -68,16 +68,26 @@ def blob_service(storage: Storage) -> "BlobServiceClient":
     return BlobServiceClient(storage.blob_uri, credential=identity, transport=transport, retry_policy=retries)
 
 
-def create_all(storage: Storage) -> None:
-    """Creates the tables, queues and the container that are missing. In Azure, `infra/` has made them."""
+def create_all(storage: Storage) -> list[tuple[str, bool]]:
+    """Creates the tables, queues and the container that are missing. In Azure, `infra/` has made them.
+
+    Returns what there is now, such as `table messages`, each with whether it was created.
+    """
     from azure.core.exceptions import ResourceExistsError
 
     from mailsync.adapters.azure_sdk import converted
 
     tables, queues, blobs = table_service(storage), queue_service(storage), blob_service(storage)
-    creations: list[Callable[[], object]] = [partial(tables.create_table, name) for name in TABLES]
-    creations += [partial(queues.create_queue, name) for name in (QUEUE, POISON_QUEUE)]
-    creations.append(partial(blobs.create_container, BODIES))
-    for create in creations:
+    creations: dict[str, Callable[[], object]] = {
+        f"table {name}": partial(tables.create_table, name) for name in TABLES
+    }
+    creations |= {f"queue {name}": partial(queues.create_queue, name) for name in (QUEUE, POISON_QUEUE)}
+    creations[f"container {BODIES}"] = partial(blobs.create_container, BODIES)
+    done = []
+    for name, create in creations.items():
+        created = False
         with converted("storage"), suppress(ResourceExistsError):
             create()
+            created = True
+        done.append((name, created))
+    return done

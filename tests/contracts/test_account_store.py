@@ -59,9 +59,12 @@ def test_what_nobody_claims(accounts, address):
 @pytest.mark.parametrize(
     ("account", "named"),
     [
-        (Account("acme", "Again", (), ("free.example",)), "acme"),
-        (Account("b", "B", ("new@free.example", "SALES@acme.example"), ()), "sales@acme.example"),
-        (Account("b", "B", (), ("free.example", "ACME.test")), "acme.test"),
+        (Account("acme", "Again", (), ("free.example", "acme.test")), "The id acme is taken"),
+        (
+            Account("b", "B", ("new@free.example", "SALES@acme.example"), ()),
+            " sales@acme.example belongs to account acme;",
+        ),
+        (Account("b", "B", (), ("free.example", "ACME.test")), " acme.test belongs to account acme;"),
     ],
 )
 def test_what_is_claimed_is_refused_whole(accounts, account, named):

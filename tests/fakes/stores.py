@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from mailsync.adapters.account_rules import already_claimed, normal_account, normal_address, normal_domain
+from mailsync.adapters.account_rules import claims_taken, id_taken, normal_account, normal_address, normal_domain
 from mailsync.adapters.message_rows import row_bound, row_range
 from mailsync.errors import Rejected, StaleWrite
 from mailsync.models import Account, DueMailbox, Mailbox, SignInRecord, StoredMessage
@@ -133,11 +133,10 @@ class FakeAccountStore:
         account = normal_account(account)
         with self._lock:
             if account.id in self.rows:
-                raise already_claimed(f"The id {account.id}")
-            taken = {claim for other in self.rows.values() for claim in (*other.addresses, *other.domains)}
-            for claim in (*account.addresses, *account.domains):
-                if claim in taken:
-                    raise already_claimed(claim)
+                raise id_taken(account.id)
+            holders = {claim: other.id for other in self.rows.values() for claim in (*other.addresses, *other.domains)}
+            if taken := {claim: holders[claim] for claim in (*account.addresses, *account.domains) if claim in holders}:
+                raise claims_taken(taken)
             self.rows[account.id] = account
 
     def get(self, account_id: str) -> Account | None:

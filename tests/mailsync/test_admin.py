@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from mailsync import admin
+from mailsync.adapters.storage import queue_service, table_service
 from mailsync.errors import Misconfigured
 from mailsync.models import Account, Folder, History, Mailbox, MailboxState, PushState, Subscription
 from tests.fakes.stores import FakeAccountStore, FakeMailboxStore
@@ -84,8 +85,11 @@ def test_what_is_no_address_or_domain_is_a_usage_error(parts, capsys, arguments,
 def test_a_claim_belongs_to_one_account(parts, capsys):
     parts.accounts.add(Account("first", "First", domains=("shop.example",)))
     assert add("--domain", "SHOP.example") == 1
-    assert capsys.readouterr().err.startswith("already_claimed: shop.example ")
+    assert capsys.readouterr().err.startswith("already_claimed: shop.example belongs to account first;")
     assert list(parts.accounts.rows) == ["first"]
+    parts.accounts.add(Account("shop", "Shop", domains=("other.example",)))
+    assert add("--domain", "free.example") == 1
+    assert capsys.readouterr().err.startswith("already_claimed: The id shop is taken;")
 
 
 def test_mailboxes_are_listed(parts, capsys):
@@ -101,7 +105,7 @@ def test_mailboxes_are_listed(parts, capsys):
     parts.mailboxes.save(second)
     assert admin.main(["mailbox", "list"]) == 0
     _, first, last = capsys.readouterr().out.splitlines()
-    assert first.split() == ["x@a.example", "a", "needs_reconnect", "off", "12", "-", "grant_revoked", "-", second.id]
+    assert first.split() == ["x@a.example", "a", "needs_reconnect", "-", "12", "-", "grant_revoked", "-", second.id]
     assert last.split()[:5] == ["Offers@shop.example", "shop", "active", "off", "12"]
     assert "2026-11-25 09:05:00Z" in last
     assert admin.main(["mailbox", "list", "--json"]) == 0
@@ -162,6 +166,26 @@ def test_push_is_shown_with_its_reason_and_times(parts, capsys):
     }
 
 
+@pytest.mark.parametrize("state", [MailboxState.NEEDS_RECONNECT, MailboxState.DISCONNECTED])
+def test_push_ends_with_the_grant(parts, capsys, state):
+    subscription = Subscription("id", "secretish", "key", NOW + timedelta(minutes=9), NOW, NOW)
+    folders = (Folder("inbox", NOW, subscription=subscription),)
+    degraded = {"push": PushState.DEGRADED, "push_reason": "grant_revoked", "push_retry_at": NOW}
+    parts.mailboxes.save(mailbox(state=state, folders=folders, **degraded))
+    assert admin.main(["mailbox", "show", MAILBOX]) == 0
+    [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("push ")]
+    assert line.split() == ["push", "-"]
+    assert admin.main(["mailbox", "show", MAILBOX, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["push"] == {
+        "state": "off",
+        "reason": "grant_revoked",
+        "expiresAt": None,
+        "lastNotificationAt": None,
+        "retryAt": None,
+        "failures": 0,
+    }
+
+
 def test_history_without_a_count_yet_is_shown_as_unknown(parts, capsys):
     parts.mailboxes.save(mailbox(folders=(Folder("inbox", NOW, history=History()),)))
     assert admin.main(["mailbox", "show", MAILBOX]) == 0
@@ -187,6 +211,22 @@ def test_nothing_yet_says_what_to_do(parts, capsys):
     out = capsys.readouterr().out
     assert "account add" in out
     assert "https://connect.example/connect" in out
+
+
+def test_storage_is_created_where_it_is_missing(parts, storage, capsys):
+    parts.settings = replace(SETTINGS, storage=storage)
+    table_service(storage).delete_table("signins")
+    queue_service(storage).delete_queue("mailbox-sync-poison")
+    assert admin.main(["storage", "create"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "table messages: was there",
+        "table mailboxes: was there",
+        "table accounts: was there",
+        "table signins: created",
+        "queue mailbox-sync: was there",
+        "queue mailbox-sync-poison: created",
+        "container message-bodies: was there",
+    ]
 
 
 def test_bad_settings_are_named(monkeypatch, capsys):
