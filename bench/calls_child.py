@@ -9,7 +9,6 @@ import base64
 import json
 import os
 import sys
-import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -51,7 +50,6 @@ def push(mailbox_id: str, message_ids: list[str]) -> Iterator[dict[str, int]]:
     queue = queue_service(app().settings.storage).get_queue_client(QUEUE)
     function = graph_notifications.build().get_user_function()
     for message_id in message_ids:
-        time.sleep(1.1)  # runs that notifications wake keep a second apart
         queue.clear_messages()
         body = notification(app().signing_keys, mailbox_id, message_id)
         with counted(services()) as posted:

@@ -56,7 +56,13 @@ def asks(mailbox: Mailbox, hint: Hint) -> bool:
     """Whether a hint wants something of push that has not been done since: it must run, whatever delta has read."""
     kept = [folder.subscription for folder in mailbox.folders if folder.subscription]
     wanted = any(one.id in hint.removed or (one.id in hint.renew and one.renewed_at <= hint.at) for one in kept)
-    return wanted or (_is_news(hint) and mailbox.push_reason == SILENT)
+    return wanted or (is_news(hint) and mailbox.push_reason == SILENT)
+
+
+def is_news(hint: Hint) -> bool:
+    """Whether Graph has just told of mail: it is no run's continuation or looking again, nor of the lifecycle alone."""
+    lifecycle = bool(hint.renew or hint.removed) and not hint.created
+    return hint.pushed and not (hint.continues or hint.looks or lifecycle)
 
 
 def noted(mailbox: Mailbox, hint: Hint) -> Mailbox:
@@ -66,7 +72,7 @@ def noted(mailbox: Mailbox, hint: Hint) -> Mailbox:
         for folder in mailbox.folders
     )
     mailbox = replace(mailbox, folders=folders)
-    if not _is_news(hint):
+    if not is_news(hint):
         return mailbox
     last = mailbox.last_notification_at
     mailbox = replace(mailbox, last_notification_at=max(last, hint.at) if last else hint.at)
@@ -105,7 +111,7 @@ def is_silent(mailbox: Mailbox, hint: Hint, arrived: Iterable[datetime], now: da
     """
     kept = [folder.subscription for folder in mailbox.folders if folder.subscription]
     known = mailbox.push_retry_at is not None
-    if known or _is_news(hint) or hint.looks or hint.continues or not kept or not is_subscribed(mailbox):
+    if known or is_news(hint) or hint.looks or hint.continues or not kept or not is_subscribed(mailbox):
         return False
     since = max(one.made_at for one in kept)
     if mailbox.last_notification_at:
@@ -162,12 +168,6 @@ def _with_folder(mailbox: Mailbox, name: str, **changes: object) -> Mailbox:
 
 def _healthy(mailbox: Mailbox) -> Mailbox:
     return replace(mailbox, push=PushState.HEALTHY, push_reason="", push_retry_at=None, push_failures=0)
-
-
-def _is_news(hint: Hint) -> bool:
-    """Whether Graph has just told of mail: it is no run's continuation or looking again, nor of the lifecycle alone."""
-    lifecycle = bool(hint.renew or hint.removed) and not hint.created
-    return hint.pushed and not (hint.continues or hint.looks or lifecycle)
 
 
 def _renewal_due(mailbox: Mailbox, kept: Subscription) -> datetime:

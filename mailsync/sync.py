@@ -16,6 +16,7 @@ from mailsync.errors import MailsyncError, Misconfigured, ReconnectRequired, Ret
 from mailsync.folder_reader import FolderReader, whole_seconds
 from mailsync.merge import RowKey
 from mailsync.models import Hint, Lease, Mailbox, MailboxState
+from mailsync.pace import Pace
 from mailsync.ports import Clock, HintQueue, MailboxStore, MailServiceFactory, MessageStore
 from mailsync.row_writer import RowWriter
 from mailsync.run import Limits, Run
@@ -32,9 +33,6 @@ _WORRYING = 5
 
 _BRIEFLY = 1.0
 """Seconds for which a hint steps aside at the least."""
-
-_SPACING = timedelta(seconds=1)
-"""Runs that notifications wake begin no closer together, so that of many that come at once each need not run."""
 
 _TRIES = 3
 
@@ -71,6 +69,7 @@ class Synchronizer:
         self._clock = clock
         self._limits = limits or Limits()
         self._new_owner = new_owner
+        self._pace = Pace(clock)
 
     def run(self, hint: Hint) -> None:
         """Does what a hint asks for. What goes wrong ends in the mailbox's status and its next attempt.
@@ -88,8 +87,8 @@ class Synchronizer:
             self._wait(hint, (mailbox.not_before - now).total_seconds())
         elif mailbox.lease and now < mailbox.lease.expires_at:
             self._leave(hint, mailbox.lease)
-        elif _is_close(mailbox, hint, now) and not push.asks(mailbox, hint):
-            self._put_back(hint, "close", _BRIEFLY)
+        elif push.is_news(hint) and not self._pace.allows(mailbox.id):
+            self._put_back(hint, "too_soon", _BRIEFLY)
         else:
             self._start(hint, mailbox)
 
@@ -243,13 +242,6 @@ def _is_covered(mailbox: Mailbox, hint: Hint) -> bool:
         return False
     started_at = mailbox.last_sync_started_at
     return started_at is not None and hint.at + _SKEW < started_at
-
-
-def _is_close(mailbox: Mailbox, hint: Hint, now: datetime) -> bool:
-    """Whether a notification comes so soon after a run that it waits for others to come."""
-    started_at = mailbox.last_sync_started_at
-    news = hint.pushed and not (hint.continues or hint.looks)
-    return news and started_at is not None and abs(now - started_at) < _SPACING
 
 
 def _skip(hint: Hint, why: str) -> None:
