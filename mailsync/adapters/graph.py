@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -10,7 +11,14 @@ import msgspec
 
 from mailsync.adapters import graph_messages as wire
 from mailsync.adapters.graph_errors import error_of, is_missing
-from mailsync.adapters.graph_transport import IMMUTABLE, GraphTransport, utc_now
+from mailsync.adapters.graph_transport import (
+    IMMUTABLE,
+    AnswerTooLarge,
+    GraphTransport,
+    Pages,
+    by_smaller_pages,
+    utc_now,
+)
 from mailsync.adapters.http import Answer
 from mailsync.errors import MailsyncError, RetryLater
 from mailsync.models import DeltaPage, HistoryPage, Message, Profile
@@ -21,6 +29,9 @@ if TYPE_CHECKING:
 
 _BATCH = 20
 """Requests that one batch may hold: https://learn.microsoft.com/graph/json-batching."""
+_LEAST_OF_DELTA = 1
+_LEAST_OF_HISTORY = 2
+"""Its next page begins with the last message of this one: a page of that alone would lead nowhere."""
 _NEWEST_FIRST = "$orderby=receivedDateTime%20desc"
 
 
@@ -105,11 +116,13 @@ class GraphClient:
         path = f"{_folder(folder)}/messages/delta?$select={wire.SELECT}&{_NEWEST_FIRST}"
         if since is not None:
             path += f"&$filter={_encode(f'receivedDateTime ge {_time(since)}')}"
-        return self._delta("start_delta", self._transport.get("start_delta", path, filtered=since is not None))
+        ask = partial(self._transport.get, "start_delta", path, filtered=since is not None)
+        return self._delta("start_delta", by_smaller_pages(self._page_size, _LEAST_OF_DELTA, ask))
 
     def follow_delta(self, link: str) -> DeltaPage:
         """GET a next or delta link as it was given: https://learn.microsoft.com/graph/delta-query-messages."""
-        return self._delta("follow_delta", self._transport.follow("follow_delta", link))
+        ask = partial(self._transport.follow, "follow_delta", link)
+        return self._delta("follow_delta", by_smaller_pages(self._page_size, _LEAST_OF_DELTA, ask))
 
     def history(self, folder: str, since: datetime, before: datetime | None, skip: int) -> HistoryPage:
         """GET …/messages: https://learn.microsoft.com/graph/api/mailfolder-list-messages.
@@ -122,8 +135,12 @@ class GraphClient:
         if before is not None:
             window += f" and receivedDateTime lt {_time(before.replace(microsecond=0) + timedelta(seconds=1))}"
         path = f"{_folder(folder)}/messages?$select={wire.SELECT}&$filter={_encode(window)}&{_NEWEST_FIRST}"
-        path += f"&$top={self._page_size}&$skip={skip}"
-        page = _read("history", self._transport.get("history", path), wire.page)
+        raw = by_smaller_pages(
+            self._page_size,
+            _LEAST_OF_HISTORY,
+            lambda pages: self._transport.get("history", f"{path}&$top={pages.size}&$skip={skip}", pages),
+        )
+        page = _read("history", raw, wire.page)
         return HistoryPage(wire.to_messages(page.value), page.next_link is not None)
 
     def messages(self, ids: Sequence[str]) -> dict[str, Message]:
@@ -151,13 +168,23 @@ class GraphClient:
         return found
 
     def _ask(self, ids: Sequence[str]) -> dict[str, Answer]:
+        """The answer to each id, in as many batches as it takes."""
+        try:
+            return self._ask_at_once(ids, Pages(len(ids)))
+        except AnswerTooLarge:
+            if len(ids) == 1:
+                return self._ask_at_once(ids, Pages(1, cut=True))
+        half = len(ids) // 2
+        return self._ask(ids[:half]) | self._ask(ids[half:])
+
+    def _ask_at_once(self, ids: Sequence[str], pages: Pages) -> dict[str, Answer]:
         """The answer to each id; an entry that the batch's answer forgot counts as timed out."""
         path = f"/me/messages/%s?$select={wire.SELECT}"
         requests = [
             {"id": str(n), "method": "GET", "url": path % _encode(message_id), "headers": {"Prefer": IMMUTABLE}}
             for n, message_id in enumerate(ids)
         ]
-        raw = self._transport.post("messages", "/$batch", msgspec.json.encode({"requests": requests}))
+        raw = self._transport.post("messages", "/$batch", msgspec.json.encode({"requests": requests}), pages)
         answers = _read("messages", raw, lambda raw: msgspec.json.decode(raw, type=_Parts)).responses
         parts = {part.id: part for part in answers}
         forgotten = _Part("", 504)

@@ -4,6 +4,7 @@ A bearer token goes to the configured endpoint alone: every link is checked befo
 redirect is an error. Short waits are taken in place, long ones are the caller's.
 """
 
+import logging
 import re
 import time
 import uuid
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from mailsync.adapters import http
@@ -22,6 +23,8 @@ from mailsync.ports import Clock, GetToken
 if TYPE_CHECKING:
     import requests
 
+_log = logging.getLogger(__name__)
+
 Refusal = Callable[[str, http.Answer, datetime], MailsyncError]
 """The error that a refused request is, by operation, answer and the present."""
 
@@ -31,6 +34,36 @@ IMMUTABLE = 'IdType="ImmutableId"'
 _WAITS = (0.5, 2.0)
 """Seconds before the second and the third try, where Graph names none; there is no fourth."""
 _LONGEST_WAIT = 5.0
+_SMALLER = (20, 5)
+"""Messages a page where the usual number is too large an answer."""
+
+
+class AnswerTooLarge(RetryLater):
+    """More than an answer may have; what asks for less may succeed at once."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("graph_answer_too_large", message)
+
+
+class Pages(NamedTuple):
+    """How much an answer may hold: `size` messages a page; `cut`: long texts are cut where it is too large."""
+
+    size: int
+    cut: bool = False
+
+
+def by_smaller_pages(size: int, least: int, ask: Callable[[Pages], bytes]) -> bytes:
+    """Asks again for fewer messages while the answer is too large, and at last with their longest texts cut.
+
+    Anybody can fill a page with large mail, and a mailbox must not stop for it.
+    """
+    least = min(size, least)
+    for fewer in (size, *(step for step in (*_SMALLER, least) if least <= step < size)):
+        try:
+            return ask(Pages(fewer))
+        except AnswerTooLarge as error:
+            _log.info("%s", error.message)
+    return ask(Pages(least, cut=True))
 
 
 def utc_now() -> datetime:
@@ -50,17 +83,19 @@ class GraphTransport:
     sleep: Callable[[float], None] = time.sleep
     clock: Clock = utc_now
 
-    def get(self, operation: str, path: str, *, filtered: bool = False) -> bytes:
+    def get(self, operation: str, path: str, pages: Pages | None = None, *, filtered: bool = False) -> bytes:
         """GET below the endpoint; `filtered`: the query carries a delta filter, which Graph may refuse."""
-        return self._send(operation, "GET", self.endpoint + path, None, partial(error_of, filtered=filtered))
+        return self._send(
+            operation, "GET", self.endpoint + path, None, partial(error_of, filtered=filtered), pages=pages
+        )
 
-    def follow(self, operation: str, link: str) -> bytes:
+    def follow(self, operation: str, link: str, pages: Pages | None = None) -> bytes:
         """GET a link as it was given. Raises Rejected where it leads elsewhere."""
-        return self._send(operation, "GET", self.own(link), None, error_of)
+        return self._send(operation, "GET", self.own(link), None, error_of, pages=pages)
 
-    def post(self, operation: str, path: str, body: bytes) -> bytes:
+    def post(self, operation: str, path: str, body: bytes, pages: Pages | None = None) -> bytes:
         """POST JSON below the endpoint. Only what may be repeated is sent so."""
-        return self._send(operation, "POST", self.endpoint + path, body, error_of)
+        return self._send(operation, "POST", self.endpoint + path, body, error_of, pages=pages)
 
     def change(self, operation: str, method: str, path: str, body: bytes | None, refusal: Refusal) -> bytes:
         """POST, PATCH or DELETE below the endpoint, where a refusal has a meaning of its own. May be repeated."""
@@ -76,12 +111,14 @@ class GraphTransport:
         """The waits that one operation may take in place."""
         return Waits(self.sleep)
 
-    def _send(self, operation: str, method: str, url: str, body: bytes | None, refusal: Refusal) -> bytes:
+    def _send(
+        self, operation: str, method: str, url: str, body: bytes | None, refusal: Refusal, *, pages: Pages | None = None
+    ) -> bytes:
         token = self.get_token()
         fresh = self.fresh_token
         waits = self.waits()
         while True:
-            answer = self._try(operation, method, url, token, body)
+            answer = self._try(operation, method, url, token, body, pages=pages or Pages(self.page_size))
             if isinstance(answer, http.Answer):
                 if 200 <= answer.status < 300:
                     return answer.body
@@ -92,17 +129,19 @@ class GraphTransport:
             waits.take(answer)
 
     def _try(
-        self, operation: str, method: str, url: str, token: str, body: bytes | None
+        self, operation: str, method: str, url: str, token: str, body: bytes | None, *, pages: Pages
     ) -> http.Answer | MailsyncError:
         headers = {
             "Accept": "application/json",
-            "Prefer": f"{IMMUTABLE}, odata.maxpagesize={self.page_size}",
+            "Prefer": f"{IMMUTABLE}, odata.maxpagesize={pages.size}",
             "client-request-id": str(uuid.uuid4()),
         }
         if body is not None:
             headers["Content-Type"] = "application/json"
         try:
-            return http.call(self.session, method, url, token=token, headers=headers, body=body)
+            return http.call(self.session, method, url, token=token, headers=headers, body=body, cut=pages.cut)
+        except http.TooLarge as cause:
+            raise AnswerTooLarge(f"{operation}: the answer is too large with up to {pages.size} messages") from cause
         except http.Unreachable as cause:
             error = RetryLater("graph_unreachable", f"{operation}: Graph gave no whole answer ({cause})")
             error.__cause__ = cause

@@ -3,6 +3,7 @@
 `requests` is heavy to import, and so is imported where it is used.
 """
 
+import logging
 import math
 import time
 from collections.abc import Mapping
@@ -13,8 +14,12 @@ from functools import cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING
 
+from mailsync.adapters.json_texts import TextCutter
+
 if TYPE_CHECKING:
     import requests
+
+_log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 5.0
 """Seconds to connect."""
@@ -22,14 +27,18 @@ READ_TIMEOUT = 30.0
 """Seconds between two bytes of an answer."""
 ANSWER_TIMEOUT = 120.0
 """Seconds for the whole of an answer, so that a peer that trickles bytes holds nobody."""
-ANSWER_LIMIT = 64 * 1024 * 1024
-"""Bytes that an answer may have once decompressed."""
+ANSWER_LIMIT = 24 * 1024 * 1024
+"""Bytes that an answer may have once decompressed: an instance holds two for each of its dozen runs at once."""
 
 _LONGEST_WAIT = 86_400.0
 
 
 class Unreachable(Exception):
     """No whole answer came: no connection, a timeout, an answer cut short or too long."""
+
+
+class TooLarge(Unreachable):
+    """The answer has more bytes than it may have; another attempt would bring no less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +70,14 @@ def call(
     token: str | None = None,
     headers: Mapping[str, str] | None = None,
     body: bytes | Mapping[str, str] | None = None,
-    limit: int = ANSWER_LIMIT,
+    limit: int | None = None,
+    cut: bool = False,
 ) -> Answer:
-    """One request and its whole answer. Redirects are returned, not followed. Raises Unreachable."""
+    """One request and its whole answer. Redirects are returned, not followed. Raises Unreachable, TooLarge.
+
+    `limit`: bytes of the answer, ANSWER_LIMIT where none is given.
+    `cut`: the answer is JSON, and its longest texts may be cut so that it stays below the limit.
+    """
     import requests
 
     def authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -85,7 +99,7 @@ def call(
             stream=True,
         ) as response:
             headers = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status_code, headers, _read(response, limit, deadline))
+            return Answer(response.status_code, headers, _read(response, limit or ANSWER_LIMIT, deadline, cut=cut))
     except requests.RequestException as error:
         raise Unreachable(type(error).__name__) from error
 
@@ -106,14 +120,18 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     return min(max(seconds, 0.0), _LONGEST_WAIT) if math.isfinite(seconds) else None
 
 
-def _read(response: "requests.Response", limit: int, deadline: float) -> bytes:
+def _read(response: "requests.Response", limit: int, deadline: float, *, cut: bool) -> bytes:
     chunks = []
     size = 0
+    cutter = TextCutter(limit // 2) if cut else None
     for chunk in response.iter_content(64 * 1024):
-        size += len(chunk)
+        kept = cutter.feed(chunk) if cutter else chunk
+        size += len(kept)
         if size > limit:
-            raise Unreachable("AnswerTooLarge")
+            raise TooLarge("AnswerTooLarge")
         if time.monotonic() > deadline:
             raise Unreachable("AnswerTooSlow")
-        chunks.append(chunk)
+        chunks.append(kept)
+    if cutter and cutter.cuts:
+        _log.warning("%d texts of an answer were too long and were cut", cutter.cuts)
     return b"".join(chunks)

@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from mailsync.adapters import http
+from mailsync.adapters import http, json_texts
 from mailsync.adapters.graph import GraphClient
 from mailsync.errors import (
     FilterRefused,
@@ -192,10 +192,81 @@ def test_an_answer_that_is_no_page_is_retried_later(body):
         Client(Reply(200, body)).start_delta("inbox", None)
 
 
-def test_an_answer_that_is_too_long_is_cut():
+@pytest.fixture
+def small_answers(monkeypatch):
+    """Answers of 999 bytes at the most, and texts that are cut to 150."""
+    monkeypatch.setattr(http, "ANSWER_LIMIT", 999)
+    monkeypatch.setattr(json_texts, "SHORTEST", 150)
+
+
+def test_an_answer_that_is_too_large_is_not_read_to_its_end(small_answers):
     session, _ = stub_session(Reply(200, b" " * 1000))
-    with pytest.raises(http.Unreachable, match="AnswerTooLarge"):
-        http.call(session, "GET", GRAPH, limit=999)
+    with pytest.raises(http.TooLarge, match="AnswerTooLarge"):
+        http.call(session, "GET", GRAPH)
+
+
+def test_an_answer_that_has_no_smaller_pages_is_asked_for_later_and_not_at_once(small_answers):
+    client = Client(Reply(200, b" " * 1000))
+    with pytest.raises(RetryLater, match="graph_answer_too_large"):
+        client.me()
+    assert client.waited == []
+
+
+def sizes(client):
+    return [int(request.headers["Prefer"].split("maxpagesize=")[1]) for request in client.wire.seen]
+
+
+HUGE = Reply(200, b" " * 1000)
+
+
+@pytest.mark.parametrize("ask", [lambda c: c.follow_delta(DELTA_LINK), lambda c: c.start_delta("inbox", NOW)])
+def test_a_page_that_is_too_large_is_asked_for_with_fewer_messages_and_the_next_is_not(small_answers, ask):
+    client = Client(HUGE, HUGE, page({"id": "a"}, kind="nextLink"), page({"id": "b"}))
+    assert [message.id for message in ask(client).messages] == ["a"]
+    assert len({request.url for request in client.wire.seen}) == 1
+    assert [message.id for message in client.follow_delta(DELTA_LINK).messages] == ["b"]
+    assert sizes(client) == [50, 20, 5, 50]
+    assert client.waited == []
+
+
+def test_a_message_that_is_too_large_alone_is_cut_and_passes(small_answers):
+    whole = page({"id": "a", "body": {"contentType": "html", "content": "<p>" * 500}, "subject": "Hello"})
+    client = Client(*[whole] * 5)
+    answer = client.follow_delta(DELTA_LINK)
+    assert sizes(client) == [50, 20, 5, 1, 1]
+    assert answer.link == DELTA_LINK
+    [message] = answer.messages
+    assert message.columns["subject"] == "Hello"
+    assert len(message.columns["body"]) == 150
+    assert ("<p>" * 500).startswith(message.columns["body"])
+
+
+def test_a_message_that_alone_is_not_too_large_is_whole(small_answers):
+    client = Client(HUGE, HUGE, HUGE, page({"id": "a", "subject": "x" * 800}))
+    [message] = client.follow_delta(DELTA_LINK).messages
+    assert len(message.columns["subject"]) == 800
+    assert sizes(client) == [50, 20, 5, 1]
+
+
+def test_a_page_of_history_that_is_too_large_never_gets_smaller_than_what_leads_on(small_answers):
+    client = Client(HUGE, HUGE, HUGE, HUGE, page({"id": "a"}, {"id": "b"}))
+    assert len(client.history("inbox", NOW, None, 7).messages) == 2
+    assert sizes(client) == [50, 20, 5, 2, 2]
+    tops = [parse_qs(urlsplit(request.url).query) for request in client.wire.seen]
+    assert [(int(top["$top"][0]), top["$skip"]) for top in tops] == [(n, ["7"]) for n in sizes(client)]
+
+
+def test_a_batch_whose_answer_is_too_large_is_split_and_a_message_too_large_alone_is_cut(small_answers):
+    def answer(request):
+        asked = [part["url"][13:].split("?")[0] for part in json.loads(request.body)["requests"]]
+        contents = [{"id": name, "subject": "x" * (2000 if name == "huge" else 300)} for name in asked]
+        return batch(*({"status": 200, "body": content} for content in contents))
+
+    client = Client(*[answer] * 8)
+    found = client.messages(["a", "b", "huge", "c"])
+    assert {name: len(message.columns["subject"]) for name, message in found.items()} == {
+        "a": 300, "b": 300, "c": 300, "huge": 150,
+    }  # fmt: skip
 
 
 def test_an_answer_that_trickles_is_cut(monkeypatch):

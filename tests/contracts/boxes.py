@@ -1,6 +1,7 @@
 """A mailbox and the `MailService` on it: the fake, and the Graph client on the stand-in."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from mailsync.adapters.graph import GraphClient
 from sandbox.microsoft365 import mime
@@ -44,10 +45,11 @@ class GraphBox:
         grant = self.world.grants.consent(user.user_id, frozenset({"User.Read", "Mail.Read"}))
         token, _ = graph_token(self.world, user, grant, grant.scopes)
         self._mailbox = self.world.mailbox(user)
-        self.service = GraphClient(microsoft365.graph, session, lambda: token, page_size=2, sleep=self.waited.append)
+        self.client = partial(GraphClient, microsoft365.graph, session, lambda: token, sleep=self.waited.append)
+        self.service = self.client(page_size=2)
 
-    def deliver(self, minutes=0, folder="inbox", subject="Hello"):
-        text = f"From: Ann <ann@example.org>\r\nTo: Owner <{ADDRESS}>\r\nSubject: {subject}\r\n\r\nHi there\r\n"
+    def deliver(self, minutes=0, folder="inbox", subject="Hello", body="Hi there"):
+        text = f"From: Ann <ann@example.org>\r\nTo: Owner <{ADDRESS}>\r\nSubject: {subject}\r\n\r\n{body}\r\n"
         received = START + timedelta(minutes=minutes)
         return self._mailbox.deliver(mime.read(text.encode()), folder=folder, received=received).immutable_id
 

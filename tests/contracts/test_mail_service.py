@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 import requests
 
+from mailsync.adapters import http, json_texts
 from mailsync.errors import FilterRefused, ReconnectRequired, Rejected, RetryLater, SyncStateLost
 from mailsync.models import Message
 from tests.contracts.boxes import ADDRESS, BEFORE_ALL, START, FakeBox, GraphBox
@@ -317,3 +318,22 @@ def test_what_graph_refuses(graph, fault, kind, reason):
     graph.world.faults.order(fault)
     with pytest.raises(kind, match=reason):
         graph.service.start_delta("inbox", BEFORE_ALL)
+
+
+def test_mail_that_is_too_large_for_whole_pages_is_read_all_the_same(graph, monkeypatch):
+    monkeypatch.setattr(http, "ANSWER_LIMIT", 24_000)
+    monkeypatch.setattr(json_texts, "SHORTEST", 1_000)
+    _, link = enumerated(graph)
+    bodies = ["x" * length for length in (9_000, 9_000, 9_000, 90_000, 9_000)]
+    delivered = [graph.deliver(minutes, body=body) for minutes, body in enumerate(bodies)]
+    graph.service = graph.client(page_size=5)
+    changed, _ = walk(graph, graph.service.follow_delta(link))
+    assert sorted(ids(changed)) == sorted(delivered)
+    read = {message.id: len(message.columns["body"]) for message in changed}
+    assert [read[message_id] for message_id in delivered if read[message_id] < 9_000] == [read[delivered[3]]]
+    assert sorted(ids(enumerated(graph)[0])) == sorted(delivered)
+    assert graph.service.messages(delivered).keys() == set(delivered)
+    page = graph.service.history("inbox", BEFORE_ALL, None, 0)
+    assert ids(page.messages) == delivered[:2:-1]
+    assert page.more
+    assert graph.waited == []
