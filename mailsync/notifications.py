@@ -87,6 +87,7 @@ class Notifications:
         self._seconds = seconds
         self._making = threading.Lock()
         self._forged = Tally()
+        self._genuine = Tally()
         self._threads = ThreadPoolExecutor(_THREADS, "notifications")
         self._senders = ThreadPoolExecutor(_THREADS, "notification-hints")
 
@@ -108,8 +109,8 @@ class Notifications:
     def _tell(self, accepted: Accepted) -> None:
         if forged := self._forged.add(accepted.forged):
             emit(Event.NOTIFICATIONS_FORGED, count=forged)
-        if accepted.items:
-            emit(Event.NOTIFICATIONS_ACCEPTED, count=accepted.items, mailboxes=accepted.mailboxes)
+        if genuine := self._genuine.add(accepted.items):
+            emit(Event.NOTIFICATIONS_ACCEPTED, count=genuine)
 
     def _accept(self, body: bytes) -> Accepted:
         items = parse(body)
