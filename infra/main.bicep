@@ -360,7 +360,7 @@ output REDIRECT_URI string = '${baseUrl}/auth/callback'
 @description('Host name as the platform gave it.')
 output FUNCTION_APP_HOST string = functionApp.outputs.hostName
 
-@description('Whether the platform gave the host name that was computed. If not, see docs/deploy.md, custom domain.')
+@description('Whether the platform gave the host name that was computed. If not, see docs/deploy.md, The first connection.')
 output FUNCTION_APP_HOST_AS_EXPECTED bool = functionApp.outputs.hostName == '${functionAppName}.azurewebsites.net'
 
 @description('Client id of the app registration.')

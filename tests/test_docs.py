@@ -12,6 +12,7 @@ from mailsync.settings import NAMES
 from tests.fakes.graph_mailbox import default_columns
 
 ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
 CLASSES = {name for name, value in vars(errors).items() if isinstance(value, type)}
 AT_THE_COMMAND_LINE = {
     "already_claimed",
@@ -42,6 +43,34 @@ def test_every_reason_code_is_explained():
     told = set(re.findall(r"`([a-z_]+)`", (ROOT / "docs/operations.md").read_text()))
     assert len(reasons()) > 30
     assert reasons() - told - AT_THE_COMMAND_LINE == set()
+
+
+def test_every_alert_is_explained_under_its_title():
+    bicep = (ROOT / "infra/app/alerts.bicep").read_text()
+    titles = [title.replace("\\'", "'") for title in re.findall(r"^ +title: '(.*)'$", bicep, re.MULTILINE)]
+    told = re.findall(r"^\| ([A-Z][^|]+) \|", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
+    assert len(titles) == 10
+    assert titles == told
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in DOCS.glob("*.md"))])
+def test_every_link_within_the_project_leads_somewhere(document):
+    path = ROOT / document
+    broken = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = path.parent / name if name else path
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+def anchors(path: Path) -> set[str]:
+    """The anchors that GitHub gives the headings of a document."""
+    heads = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
 
 
 def test_the_readme_lists_every_setting_and_no_other():
