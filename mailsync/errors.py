@@ -54,7 +54,7 @@ class StaleWrite(MailsyncError):
 
 
 class SyncStateLost(MailsyncError):
-    """Graph answered 410, `syncStateNotFound` or `resyncRequired` to a delta link."""
+    """Graph answered 410, `syncStateNotFound` or `resyncRequired`, or refused a delta link without a known code."""
 
     def __init__(self, message: str) -> None:
         super().__init__("sync_state_lost", message)

@@ -83,4 +83,7 @@ def error_of(operation: str, answer: Answer, now: datetime, *, filtered: bool = 
         return Rejected("folder_not_found", f"{said}; check MAIL_FOLDERS")
     if filtered and answer.status == 400:
         return FilterRefused(said)
+    if operation == "follow_delta" and answer.status in {400, 404}:
+        # Microsoft names only examples of the codes that a link has when its state is gone.
+        return SyncStateLost(said)
     return Rejected("graph_refused", said)

@@ -146,6 +146,27 @@ def test_refusals_of_a_delta(reply, kind, reason):
     assert len(client.wire.seen) == 1
 
 
+@pytest.mark.parametrize(
+    ("reply", "kind", "reason"),
+    [
+        (refusal(400, "ErrorInvalidSyncStateData"), SyncStateLost, "sync_state_lost"),
+        (refusal(404, "ResourceNotFound"), SyncStateLost, "sync_state_lost"),
+        (Reply(400, b""), SyncStateLost, "sync_state_lost"),
+        (refusal(404, "ErrorItemNotFound"), Rejected, "folder_not_found"),
+        (refusal(404, "MailboxNotEnabledForRESTAPI"), Rejected, "mailbox_not_enabled"),
+        (refusal(400, "ErrorMailboxMoveInProgress", {"Retry-After": "77"}), RetryLater, "graph_unavailable"),
+        (refusal(400, "ErrorQuotaExceeded", {"Retry-After": "77"}), RetryLater, "mailbox_full"),
+        (refusal(403, "ErrorAccessDenied"), ReconnectRequired, "access_denied"),
+        (refusal(418), Rejected, "graph_refused"),
+    ],
+)
+def test_what_refuses_a_link_is_its_state_unless_it_says_otherwise(reply, kind, reason):
+    with pytest.raises(MailsyncError) as caught:
+        Client(reply).follow_delta(DELTA_LINK)
+    assert type(caught.value) is kind
+    assert caught.value.reason == reason
+
+
 def test_a_400_without_a_filter_is_no_matter_of_the_filter():
     with pytest.raises(Rejected, match="graph_refused"):
         Client(refusal(400, "BadRequest")).start_delta("inbox", None)
