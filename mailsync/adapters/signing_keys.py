@@ -24,6 +24,8 @@ _REREAD_FOR_UNKNOWN = timedelta(minutes=1)
 _REREAD = timedelta(hours=1)
 """A key that has been taken away is good until then, on instances that hold it in memory."""
 _REREAD_AFTER_FAILURE = timedelta(seconds=5)
+_REREAD_WITHIN = 2.0
+"""Seconds to connect, and to the answer."""
 
 _LOCK = "signing-key-lock"
 _LOCKED = timedelta(minutes=2)
@@ -73,20 +75,24 @@ class KeyVaultSigningKeys:
     def current(self) -> tuple[str, bytes]:
         """The newest key that has settled; the only key at once. No call while what was read is fresh."""
         if not self._is_fresh(_REREAD):
-            self._read(_REREAD)
+            self._read()
         keys = self._keys or self._first()
         settled = [key for key in keys if self._clock() - key.made_at >= SETTLING]
         key = settled[0] if settled else keys[-1]
         return key.id, key.key
 
     def find(self, key_id: str) -> bytes | None:
-        """No call for a key in memory, but for one an hour; for an unknown one a call a minute at the most."""
-        if not self._is_fresh(_REREAD):
-            self._read(_REREAD)
+        """No call for a key in memory, but for one an hour; for an unknown one a call a minute at the most.
+
+        Raises RetryLater for an unknown one that Key Vault cannot be asked about now: it may be a new one.
+        """
+        key = self._known(key_id)
+        if self._is_fresh(_REREAD if key else _REREAD_FOR_UNKNOWN):
+            return key
+        self._read()
         key = self._known(key_id)
         if key is None and not self._is_fresh(_REREAD_FOR_UNKNOWN):
-            self._read(_REREAD_FOR_UNKNOWN)
-            key = self._known(key_id)
+            raise self._error()
         return key
 
     def rotate(self) -> str:
@@ -107,25 +113,23 @@ class KeyVaultSigningKeys:
     def _is_fresh(self, age: timedelta) -> bool:
         return self._read_at is not None and self._clock() - self._read_at < age
 
-    def _read(self, age: timedelta) -> None:
+    def _read(self) -> None:
         """Reads the secret unless that has just been done. Raises Misconfigured, RetryLater.
 
-        Where keys are in memory and only old, nobody waits for the thread that reads, and a failure is borne.
+        Where keys are in memory, one thread reads, in a single short attempt, and a failure is borne; nobody
+        waits for that thread. Else forged ids would hold up genuine notifications while Key Vault hangs.
         """
-        bearable = bool(self._keys) and age == _REREAD
+        bearable = bool(self._keys)
         if not self._reading.acquire(blocking=not bearable):
             return
         try:
-            if not self._is_fresh(age):
+            if not self._is_fresh(_REREAD_FOR_UNKNOWN):
                 self._try_to_read()
-            failure = self._failure
+            failed = self._failure is not None
         finally:
             self._reading.release()
-        if failure and not bearable:
-            # Made anew: threads must not share an exception, which collects the traceback of each that raises it.
-            if isinstance(failure, Misconfigured):
-                raise Misconfigured(failure.reason, failure.message) from failure
-            raise RetryLater(failure.reason, failure.message, _REREAD_AFTER_FAILURE.seconds) from failure
+        if failed and not bearable:
+            raise self._error()
 
     def _try_to_read(self) -> None:
         """After a failure there is no other attempt for a while, so that a flood costs Key Vault nothing."""
@@ -134,16 +138,28 @@ class KeyVaultSigningKeys:
         if self._failed_at is not None and now - self._failed_at < pause:
             return
         try:
-            self._keep(self._load())
+            self._keep(self._load(_REREAD_WITHIN if self._keys else None))
         except MailsyncError as error:
             self._failed_at, self._failure = now, error
+
+    def _error(self) -> MailsyncError:
+        """Why the secret is not known now, made anew: an exception collects the traceback of each that raises it."""
+        failure = self._failure
+        if failure is None:
+            made: MailsyncError = RetryLater("signing_key_being_read", "The signing keys are being read.", 2)
+        elif isinstance(failure, Misconfigured):
+            made = Misconfigured(failure.reason, failure.message)
+        else:
+            made = RetryLater(failure.reason, failure.message, _REREAD_AFTER_FAILURE.seconds)
+        made.__cause__ = failure
+        return made
 
     def _keep(self, keys: tuple[_Key, ...]) -> None:
         self._keys, self._read_at = keys, self._clock()
         self._failed_at = self._failure = None
 
-    def _load(self) -> tuple[_Key, ...]:
-        value = self._secrets.get(SECRET)
+    def _load(self, within: float | None = None) -> tuple[_Key, ...]:
+        value = self._secrets.get(SECRET, within)
         if value is None:
             return ()
         try:

@@ -6,6 +6,7 @@ https://learn.microsoft.com/rest/api/keyvault/secrets/operation-groups
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from mailsync.errors import RetryLater
 from mailsync.settings import Settings, is_loopback
@@ -45,16 +46,21 @@ class VaultSecrets:
             retry_backoff_max=LONGEST_WAIT,
         )
 
-    def get(self, name: str) -> str | None:
+    def get(self, name: str, within: float | None = None) -> str | None:
         """The newest value, None where there is no such secret. One call.
+
+        `within`: seconds to connect, and again to each part of the answer, of a single attempt.
 
         https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret/get-secret
         """
         from azure.core.exceptions import ResourceNotFoundError
 
+        options: dict[str, Any] = (
+            {} if within is None else {"connection_timeout": within, "read_timeout": within, "retry_total": 0}
+        )
         with _converted():
             try:
-                return self._client.get_secret(name).value or ""
+                return self._client.get_secret(name, **options).value or ""
             except ResourceNotFoundError:
                 return None
 

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from azure.core.pipeline.transport import RequestsTransport
 
 from mailsync.adapters import azure_sdk, signing_keys
 from mailsync.adapters.signing_keys import KeyVaultSigningKeys
@@ -255,6 +256,65 @@ def test_nobody_waits_for_another_threads_reading_of_known_keys(azure):
     azure.clock.advance(3600)
     with azure.keys._reading:
         assert azure.keys.find(key_id) == key
+
+
+def test_nobody_waits_for_another_threads_reading_for_an_unknown_key(azure):
+    """Forged ids while Key Vault hangs: the one that reads is held up, and no other."""
+    key_id, key = azure.keys.current()
+    azure.clock.advance(60)
+    with azure.keys._reading:
+        with pytest.raises(RetryLater) as problem:
+            azure.keys.find("forged")
+        assert azure.keys.find(key_id) == key
+    assert problem.value.reason == "signing_key_being_read"
+    assert azure.keys.find("forged") is None
+
+
+def test_a_flood_of_forged_keys_in_an_outage_costs_a_call_a_minute(azure, world, calls):
+    key_id, key = azure.keys.current()
+    azure.clock.advance(60)
+    calls.clear()
+    world.faults.order("vault-throttle", retryAfter=77)
+    for _ in range(50):
+        with pytest.raises(RetryLater) as problem:
+            azure.keys.find("forged")
+        assert problem.value.reason == "key_vault_throttled"
+        assert azure.keys.find(key_id) == key
+        azure.clock.advance(1)
+    assert calls == ["get"]
+
+
+def test_a_new_key_in_an_outage_is_asked_about_later_and_never_taken_for_a_forged_one(azure, world):
+    azure.keys.current()
+    other = azure.instance()
+    other.current()
+    new = azure.keys.rotate()
+    azure.clock.advance(120)
+    world.faults.order("vault-throttle", retryAfter=77)
+    with pytest.raises(RetryLater):
+        other.find(new)
+    world.faults.clear()
+    with pytest.raises(RetryLater):
+        other.find(new)
+    azure.clock.advance(60)
+    assert other.find(new)
+
+
+def test_keys_in_memory_are_read_again_in_one_short_attempt(azure, world, monkeypatch):
+    sent = []
+    send = RequestsTransport.send
+
+    def noted(self, request, **options):
+        sent.append((options.get("connection_timeout"), options.get("read_timeout")))
+        return send(self, request, **options)
+
+    azure.keys.current()
+    azure.clock.advance(60)
+    world.faults.order("vault-throttle", retryAfter=1)
+    monkeypatch.setattr(RequestsTransport, "send", noted)
+    with pytest.raises(RetryLater):
+        azure.keys.find("forged")
+    assert sent == [(2, 2)]
 
 
 def test_an_outage_is_no_judgement_on_an_unknown_key_and_costs_a_call_now_and_then(azure, world, calls):
