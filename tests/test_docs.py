@@ -1,18 +1,26 @@
 """The documents say what the code does: its settings, its reason codes, its columns."""
 
 import ast
+import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from mailsync import errors
+from mailsync.adapters.message_rows import row_key
+from mailsync.adapters.messages import TableMessageStore
+from mailsync.adapters.storage import blob_service, table_service
+from mailsync.models import Mailbox, StoredMessage, mailbox_id
 from mailsync.settings import NAMES
+from mailsync.status import mailbox_json
 from tests.fakes.graph_mailbox import default_columns
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
+NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
+BOX = mailbox_id("aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000001")
 CLASSES = {name for name, value in vars(errors).items() if isinstance(value, type)}
 AT_THE_COMMAND_LINE = {
     "already_claimed",
@@ -51,6 +59,32 @@ def test_every_alert_is_explained_under_its_title():
     told = re.findall(r"^\| ([A-Z][^|]+) \|", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
     assert len(titles) == 10
     assert titles == told
+
+
+def test_the_schema_explains_every_key_of_a_mailbox():
+    shown = mailbox_json(Mailbox(id=BOX, account_id="account", address="a@b.example", connected_at=NOW))
+    told = (ROOT / "docs/storage-schema.md").read_text()
+    assert [key for key in [*shown, *shown["push"]] if f"`{key}`" not in told] == []
+
+
+def test_the_schemas_example_reads_a_mailbox(storage):
+    texts = ["short", "x" * 100_000, "ü" * 600_000]
+    stored = [
+        StoredMessage(f"id{n}", row_key(NOW - timedelta(days=n), f"id{n}"), "folder", 1, columns={"body": text})
+        for n, text in enumerate(texts)
+    ]
+    TableMessageStore(storage).write(BOX, stored)
+    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "docs/storage-schema.md").read_text(), re.DOTALL)
+    example: dict = {}
+    exec(code, example)  # noqa: S102 - our own document, and it is to work as it stands there
+    found = list(example["messages"](table_service(storage), blob_service(storage), BOX))
+    assert [row["body"] for row in found] == texts
+    assert [row["headers"] for row in found] == [None] * 3
+
+
+def test_the_sample_of_local_settings_names_settings_only():
+    names = json.loads((ROOT / "local.settings.sample.json").read_text())["Values"].keys()
+    assert names - {"FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in DOCS.glob("*.md"))])
