@@ -45,7 +45,7 @@ class Directory(Protocol):
         ...
 
     def refresh(self, refresh_token: str) -> Grant:
-        """A new access token. Raises ReconnectRequired, Misconfigured, RetryLater."""
+        """A new access token. Raises ReconnectRequired, Rejected, Misconfigured, RetryLater."""
         ...
 
     def admin_consent_url(self, redirect_uri: str, state: str) -> str:

@@ -38,7 +38,7 @@ class TokenKeeper:
     def fresh(self, mailbox_id: str) -> str:
         """A new access token, whatever is in memory. A rotated refresh token is saved before it is used.
 
-        Raises ReconnectRequired, Misconfigured, RetryLater.
+        Raises ReconnectRequired, Rejected, Misconfigured, RetryLater.
         """
         self.forget(mailbox_id)
         stored = self._vault.load(mailbox_id)

@@ -14,6 +14,8 @@ _OUR_FAULT = {"invalid_client", "unauthorized_client"}
 _BUSY = {"temporarily_unavailable", "server_error"}
 _INTERACTION = {"interaction_required", "login_required"}
 
+_NOT_IN_TENANT = {700016, 7000112}
+"""The tenant knows no such application, or has it disabled."""
 _NEEDS_ADMIN = {65001, 90093, 90094, 90095, 90097, 90099}
 _NEEDS_CONSENT = {65001, 65004, 90094, 90095}
 _CONDITIONS = {
@@ -71,9 +73,13 @@ def of_code(answer: Mapping[str, object]) -> MailsyncError:
 def of_refresh(answer: Mapping[str, object]) -> MailsyncError:
     """The token endpoint's error to a refresh token.
 
+    Where the tenant's administrator has removed or disabled the application, the operator's settings are right
+    and nobody else's mailbox is concerned. A wrong ENTRA_CLIENT_ID looks the same, so no mailbox is disconnected.
     https://learn.microsoft.com/entra/identity-platform/refresh-tokens
     """
     error, numbers, said = _read(answer)
+    if error == "unauthorized_client" and numbers & _NOT_IN_TENANT:
+        return Rejected("app_not_in_tenant", said)
     if error in _OUR_FAULT:
         return Misconfigured("invalid_client", said)
     if error == "consent_required" or (error == "invalid_grant" and numbers & _NEEDS_CONSENT):
