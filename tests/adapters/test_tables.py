@@ -11,10 +11,11 @@ from mailsync.adapters.entities import Change
 from mailsync.adapters.mailboxes import TableMailboxStore
 from mailsync.adapters.message_rows import blob_name, row_key
 from mailsync.adapters.messages import TableMessageStore
+from mailsync.adapters.signins import TableSignInStore
 from mailsync.adapters.storage import BODIES, blob_service, table_service
 from mailsync.adapters.tables import Table
 from mailsync.errors import Misconfigured, Rejected, RetryLater, StaleWrite
-from mailsync.models import Mailbox, StoredMessage, mailbox_id
+from mailsync.models import Mailbox, SignInRecord, StoredMessage, mailbox_id
 from mailsync.settings import Storage
 
 NOW = datetime(2026, 11, 25, 8, 30, tzinfo=UTC)
@@ -73,6 +74,31 @@ def test_a_tick_is_one_query_to_each_shard_however_many_mailboxes_there_are(stor
     calls.clear()
     assert len(list(store.due(NOW))) == 1
     assert len(calls) == 16
+
+
+def expired_sign_ins(storage, number):
+    store = TableSignInStore(storage)
+    for n in range(number):
+        store.put(SignInRecord(f"{n:064x}", "gAAAA-sealed_" * 100, NOW))
+    return store
+
+
+def test_a_hundred_expired_sign_ins_are_one_transaction(storage, calls):
+    store = expired_sign_ins(storage, 120)
+    calls.clear()
+    assert store.purge(NOW) == 120
+    assert sorted(calls) == ["GET /signins()", "POST /$batch", "POST /$batch"]
+    assert store.purge(NOW) == 0
+
+
+def test_an_expired_sign_in_that_is_taken_meanwhile_costs_no_other(storage, monkeypatch):
+    store = expired_sign_ins(storage, 3)
+    taken = store.get(f"{1:064x}")
+    entities = list(Table(storage, "signins").query("PartitionKey eq 'signin'"))
+    monkeypatch.setattr(Table, "query", lambda *arguments: entities)
+    assert store.take(taken)
+    assert store.purge(NOW) == 2
+    assert store.get(f"{0:064x}") is None
 
 
 def test_answers_of_several_pages_are_read_to_their_end_and_in_order(storage, monkeypatch):
