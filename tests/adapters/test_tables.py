@@ -7,14 +7,13 @@ import pytest
 from azure.core.pipeline.transport import HttpTransport
 
 from mailsync.adapters import azure_sdk, mailbox_rows, tables
-from mailsync.adapters.entities import Change
 from mailsync.adapters.mailboxes import TableMailboxStore
 from mailsync.adapters.message_rows import blob_name, row_key
 from mailsync.adapters.messages import TableMessageStore
 from mailsync.adapters.signins import TableSignInStore
 from mailsync.adapters.storage import BODIES, blob_service, table_service
 from mailsync.adapters.tables import Table
-from mailsync.errors import Misconfigured, Rejected, RetryLater, StaleWrite
+from mailsync.errors import Misconfigured, RetryLater, StaleWrite
 from mailsync.models import Mailbox, SignInRecord, StoredMessage, mailbox_id
 from mailsync.settings import Storage
 
@@ -36,20 +35,6 @@ def calls(monkeypatch):
 
     monkeypatch.setattr(azure_sdk.Transport, "send", counted)
     return made
-
-
-def heads_of_batches(monkeypatch):
-    """The headers of every transaction that is sent, as they leave."""
-    heads = []
-    send = azure_sdk.Transport.send
-
-    def noted(self, request, **options):
-        if request.url.endswith("/$batch"):
-            heads.append({name.lower(): value.split("boundary")[0] for name, value in request.headers.items()})
-        return send(self, request, **options)
-
-    monkeypatch.setattr(azure_sdk.Transport, "send", noted)
-    return heads
 
 
 def a_message(number, body="x" * 5_000):
@@ -229,36 +214,3 @@ def test_nobody_listening_is_retried_later(azurite, trusted, monkeypatch):
     with pytest.raises(RetryLater) as problem:
         TableMailboxStore(Storage(connection_string=closed)).get(BOX)
     assert problem.value.reason == "storage_unavailable"
-
-
-def test_what_the_table_refuses_is_rejected(storage):
-    with pytest.raises(Rejected) as problem:
-        Table(storage, "mailboxes").transact([Change("create", {"PartitionKey": "p", "RowKey": "r"})] * 2)
-    assert problem.value.reason == "storage_refused"
-
-
-def test_a_transaction_goes_out_as_the_sdk_sends_its_own(storage, monkeypatch):
-    heads = heads_of_batches(monkeypatch)
-    table_service(storage).get_table_client("mailboxes").submit_transaction(
-        [("create", {"PartitionKey": "p", "RowKey": "theirs"})]
-    )
-    Table(storage, "mailboxes").transact([Change("create", {"PartitionKey": "p", "RowKey": "ours"})])
-    theirs, ours = heads
-    assert ours.keys() == theirs.keys()
-    differing = {name for name, value in ours.items() if value != theirs[name]}
-    assert differing <= {"date", "x-ms-date", "x-ms-client-request-id", "authorization", "content-length"}
-    assert ours["x-ms-version"]
-
-
-def test_a_transaction_is_made_whole_or_not_at_all(storage):
-    table = Table(storage, "mailboxes")
-    etag = table.create({"PartitionKey": "p", "RowKey": "there"})
-    changes = [
-        Change("create", {"PartitionKey": "p", "RowKey": "new"}),
-        Change("delete", {"PartitionKey": "p", "RowKey": "not there"}),
-    ]
-    with pytest.raises(StaleWrite):
-        table.transact(changes)
-    assert table.get("p", "new") is None
-    assert table.delete("p", "there", etag) is True
-    assert table.delete("p", "there", etag) is False
