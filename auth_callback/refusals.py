@@ -99,6 +99,14 @@ REFUSALS: dict[str, Refusal] = {
         "Start again and accept all of the permissions, including the one to keep access.",
         technical=True,
     ),
+    "app_not_in_tenant": Refusal(
+        403,
+        "Your organization does not have the app",
+        "Microsoft says that the app was removed or disabled in your organization, so nothing was connected.",
+        "Ask your Microsoft 365 administrator to approve it: the link below leads them there. Then start again.",
+        approval=True,
+        technical=True,
+    ),
     "guest_account": Refusal(
         403,
         "You signed in as a guest",
