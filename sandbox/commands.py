@@ -37,29 +37,31 @@ def connect_mailbox(state: State, control: Control, address: str, account_id: st
 
 
 def ensure_account(state: State, address: str, account_id: str | None = None) -> str:
-    """The account that admits the address; without one, a new one for it alone, or for its whole domain.
+    """The account that admits the address, made where it is missing.
 
-    Raises SandboxError where `account_id` is another account's, or is taken and does not admit the address.
+    A new one admits the address's whole domain, or the address alone where the domain is another account's.
+    Raises SandboxError where the address is another account's, or `account_id` is taken and does not admit it.
     """
     from mailsync.errors import MailsyncError
     from mailsync.models import Account
 
     accounts = mailsync_app(state).accounts
-    domain = address.rpartition("@")[2].lower()
-    claim = accounts.claimed_by(address.lower())
+    address, domain = address.lower(), address.rpartition("@")[2].lower()
+    claim = accounts.claimed_by(address)
     if claim and account_id in (None, claim[0].id):
         return str(claim[0].id)
     if claim and claim[1] is None:
         raise SandboxError(f"{address} belongs to account {claim[0].id}")
-    if account_id:
-        account = Account(account_id, account_id, addresses=(address.lower(),))
-    else:
-        account = Account(domain.replace(".", "-"), domain.partition(".")[0].title(), domains=(domain,))
+    wanted = account_id or domain.replace(".", "-")
+    addresses, domains = ((address,), ()) if claim else ((), (domain,))
     try:
-        accounts.add(account)
+        accounts.add(Account(wanted, account_id or domain.partition(".")[0].title(), addresses, domains))
     except MailsyncError as error:
-        raise SandboxError(f"account {account.id} cannot be added: {error.message}") from error
-    return account.id
+        claim = accounts.claimed_by(address)  # another `connect` may have made it meanwhile
+        if claim is None or account_id not in (None, claim[0].id):
+            raise SandboxError(f"account {wanted} cannot be added: {error.message}") from error
+        return str(claim[0].id)
+    return wanted
 
 
 def deliver(address: str, paths: list[Path], *, keep_date: bool) -> int:

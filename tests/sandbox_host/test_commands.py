@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -116,8 +117,17 @@ def test_accounts(sandbox):
     sandbox("connect", "zoe@tailspin.com", "--account", "zoes")
     sandbox("connect", "zoe@tailspin.com", "--account", "zoes")
     sandbox("connect", "zoe@tailspin.com")
-    assert "belongs to account zoes" in sandbox("connect", "zoe@tailspin.com", "--account", "other", code=1)
-    assert "cannot be added" in sandbox("connect", "kim@tailspin.com", "--account", "zoes", code=1)
+    sandbox("connect", "kim@tailspin.com", "--account", "zoes")
+    assert "other_account" in sandbox("connect", "zoe@tailspin.com", "--account", "other", code=1)
+    assert "belongs to account other" in sandbox("connect", "zoe@tailspin.com", "--account", "third", code=1)
+    assert "cannot be added" in sandbox("connect", "lee@northwind.com", "--account", "zoes", code=1)
+
+
+def test_inboxes_of_one_domain_may_be_connected_at_once(sandbox):
+    addresses = [f"{name}@adventure-works.com" for name in ("ada", "bea", "cia", "dora")]
+    with ThreadPoolExecutor(len(addresses)) as pool:
+        ids = list(pool.map(lambda address: sandbox("connect", address), addresses))
+    assert len(set(ids)) == len(addresses)
 
 
 def test_what_goes_wrong_is_said(sandbox, tmp_path):
