@@ -18,10 +18,12 @@ MAKE_VENV = if python3.13 $(IS_313) 2>/dev/null; then python3.13 -m venv $(VENV)
 	elif command -v uv >/dev/null; then uv venv --quiet --seed --python 3.13 $(VENV); \
 	else echo 'Python 3.13 is needed: install it from python.org or your system, or install uv, and try again.' >&2; exit 1; fi
 
-.PHONY: help run test lint format bench package requirements clean
+.PHONY: help setup soak run test lint format bench package requirements clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|'
+
+setup: $(READY) ## the environment in .venv, which every other target makes by itself
 
 run: $(READY) ## the whole product on this machine; ARGS=--once ends when the mail has arrived
 	@$(PY) -m sandbox run $(ARGS)
@@ -39,6 +41,9 @@ lint: $(READY) ## style, types, infrastructure
 format: $(READY) ## formats the code
 	@$(PY) -m ruff format --quiet .
 	@$(PY) -m ruff check --quiet --fix .
+
+soak: $(READY) ## 12,000 messages, the worker killed five times on the way; takes minutes
+	@$(PY) -m tests.e2e.backfill $(ARGS)
 
 bench: $(READY) ## measures speed as ratios; ARGS goes to the program
 	@$(PY) -m bench $(ARGS)
@@ -58,5 +63,5 @@ $(READY): requirements-dev.txt
 	@if [ -e $(PY) ] && ! $(PY) $(IS_313); then rm -rf $(VENV); fi
 	@if [ ! -e $(PY) ]; then echo 'Making a Python 3.13 environment in $(VENV) …'; $(MAKE_VENV); fi
 	@echo 'Installing the packages of requirements-dev.txt (about a minute) …'
-	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(PY) -m pip install --quiet --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
