@@ -44,12 +44,17 @@ class Disconnector:
         left = self.keeper.retire_all(run.mailbox)
         run.mailbox = push.off(run.mailbox)
         self.tokens.forget(mailbox_id)
+        finish = partial(outcome.disconnected, now=self.clock(), granted_at=run.granted_at)
+        fresh = self.mailboxes.get(mailbox_id)
+        if fresh and fresh.granted_at != run.granted_at:
+            run.finish(finish)  # the owner has consented anew meanwhile; the token is of that consent
+            return left
         try:
             self.vault.delete(mailbox_id)
         except MailsyncError:
             run.finish(lambda mailbox: mailbox)
             raise
-        run.finish(partial(outcome.disconnected, now=self.clock(), granted_at=run.granted_at))
+        run.finish(finish)
         return left
 
     def _leased(self, mailbox_id: str) -> Run:

@@ -87,22 +87,35 @@ class FolderReader:
         try:
             return self._round_or_two(backfill, last_success)
         except Rejected as error:
-            if error.reason != FOLDER_NOT_FOUND:
-                raise
-            self._become(problem=error.reason)
-            return True
+            if error.reason != FOLDER_NOT_FOUND or self.folder.folder_id is None:
+                return self._lack(error)
+        # What the link led to is gone; by its name there may be another.
+        self._lose_cursor(backfill, last_success)
+        self._become(folder_id=None)
+        try:
+            return self._round_or_two(backfill, last_success)
+        except Rejected as error:
+            return self._lack(error)
 
     def history(self) -> bool:
         """Reads on through older mail where some is left; False where the budget ended before the end."""
         walk = self.folder.history
-        if walk is None or walk.done:
+        if walk is None or walk.done or self.folder.problem:
             return True
-        for page, history in read_ahead(partial(self._fetch_history, walk), self._next_history):
-            self._write(
-                page.messages, self._rows.find_unsettled(self.folder, page.messages), sighting=True, history=history
-            )
-            self._progress.save()
+        try:
+            self._walk(walk)
+        except Rejected as error:
+            return self._lack(error)
         return self.folder.complete
+
+    def _lack(self, error: Rejected) -> bool:
+        """Notes that the mailbox lacks the folder, and what was subscribed to with it; any other error is raised."""
+        if error.reason != FOLDER_NOT_FOUND:
+            raise error
+        if not self.folder.problem:
+            emit(Event.SYNC_FAILED, mailbox=self._mailbox_id, reason=error.reason, folder=self.folder.name)
+        self._become(problem=error.reason, subscription=None)
+        return True
 
     # The delta
 
@@ -187,6 +200,12 @@ class FolderReader:
         self._become(since=max(self.folder.since, whole_seconds(since)), cursor=None, filtered=True)
 
     # The history
+
+    def _walk(self, walk: History) -> None:
+        for page, history in read_ahead(partial(self._fetch_history, walk), self._next_history):
+            stored = self._rows.find_unsettled(self.folder, page.messages)
+            self._write(page.messages, stored, sighting=True, history=history)
+            self._progress.save()
 
     def _fetch_history(self, history: History) -> tuple[HistoryPage, History]:
         folder = self.folder

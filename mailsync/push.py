@@ -83,7 +83,7 @@ def settled(mailbox: Mailbox) -> Mailbox:
     """Every step went well. One that was silent is healthy only once Graph has told of something."""
     if mailbox.push_reason == SILENT:
         return replace(mailbox, push_retry_at=None)
-    return _healthy(mailbox) if is_subscribed(mailbox) else mailbox
+    return _healthy(mailbox) if is_subscribed(mailbox) else replace(mailbox, push_retry_at=None)
 
 
 def degraded(mailbox: Mailbox, reason: str, now: datetime, retry_after: float | None = None) -> Mailbox:
@@ -134,7 +134,8 @@ def next_step_at(mailbox: Mailbox) -> datetime | None:
     """When a subscription next needs something; None where that is up to the polls."""
     if mailbox.push_retry_at:
         return mailbox.push_retry_at
-    due = [_renewal_due(mailbox, folder.subscription) for folder in mailbox.folders if folder.subscription]
+    kept = [folder.subscription for folder in mailbox.folders if folder.subscription and not folder.problem]
+    due = [_renewal_due(mailbox, one) for one in kept]
     return min(due, default=None)
 
 

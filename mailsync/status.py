@@ -117,6 +117,7 @@ def _folder_json(folder: Folder) -> dict[str, object]:
     history = folder.history
     return {
         "name": folder.name,
+        "problem": folder.problem or None,
         "since": _iso(folder.since),
         "generation": folder.generation,
         "complete": folder.complete,
@@ -167,6 +168,8 @@ def _push_ends(mailbox: Mailbox) -> datetime | None:
 
 
 def _progress(folder: Folder) -> str:
+    if folder.problem:
+        return f"not read: {folder.problem}"
     if folder.complete:
         return f"complete since {_time(folder.since)}"
     steps = [f"reading since {_time(folder.since)}", f"{folder.enumerated} enumerated"]

@@ -150,3 +150,19 @@ def test_an_owner_who_consents_meanwhile_is_not_disconnected(token_survives):
     world.poll()
     expected = MailboxState.ACTIVE if token_survives else MailboxState.NEEDS_RECONNECT
     assert world.mailbox.state is expected
+
+
+def test_a_consent_while_subscriptions_are_deleted_keeps_its_token():
+    world = connected()
+    forget, kept = world.tokens.forget, StoredToken(refresh_token="new", scopes=(), saved_at=START)
+
+    def consent(mailbox_id):
+        forget(mailbox_id)
+        world.vault.save(BOX, kept)
+        record = world.mailboxes.rows[BOX]
+        world.mailboxes.save(replace(record, granted_at=world.clock() + timedelta(seconds=1)))
+
+    world.tokens.forget = consent
+    world.disconnector.disconnect(BOX)
+    assert world.mailbox.state is MailboxState.ACTIVE
+    assert world.vault.secrets[BOX] == kept

@@ -441,3 +441,62 @@ def test_continuations_end_when_all_is_read():
     late = [call for call in world.service.calls if call == "follow_delta"]
     assert len(world.rows()) == 50
     assert len(late) < 20
+
+
+def vanished(world: World, name: str) -> None:
+    """The folder is gone: by its name, and by every link into it."""
+    home = world.graph.folders.pop(name)
+    for message_id in [mail.id for mail in world.graph.messages.values() if mail.folder == home]:
+        world.graph.delete(message_id)
+    world.service.fail(Rejected("folder_not_found", "gone"), "follow_delta", after=1)
+
+
+def test_a_folder_that_vanishes_is_told_once_and_costs_the_others_nothing(caplog):
+    world = synced(folders=("inbox", "archive"))
+    vanished(world, "archive")
+    with caplog.at_level("INFO", "mailsync"):
+        world.poll()
+        before = world.clock()
+        world.poll()
+    assert world.mailbox.folders[1].problem == "folder_not_found"
+    assert world.mailbox.folders[1].subscription is None
+    assert (world.mailbox.last_error_reason, world.mailbox.push) == ("", PushState.HEALTHY)
+    assert len(reasons(caplog, "sync_failed")) == 1
+    assert world.clock() - before > timedelta(minutes=30)
+
+
+def test_a_folder_made_anew_under_its_name_is_found_by_it():
+    world = synced(folders=("inbox", "archive"))
+    vanished(world, "archive")
+    world.graph.folders["archive"] = "folder-id-archive-2"
+    message = world.graph.deliver(START, "archive")
+    world.poll()
+    assert message in world.rows()
+    assert world.mailbox.folders[1].folder_id == "folder-id-archive-2"
+
+
+def test_a_folder_that_vanishes_while_its_history_is_read_stops_nothing(monkeypatch):
+    monkeypatch.setattr(folder_reader, "FILTERED_CAP", 10)
+    world = World(folders=("archive", "inbox"), limits=Limits(pages=6))
+    world.service.page_size = world.service.history_page_size = 5
+    world.service.cap = 10
+    for minutes in range(60):
+        world.graph.deliver(START - timedelta(minutes=minutes), "archive")
+    world.hint()
+    while not any(f.history and f.history.read for f in world.mailbox.folders):
+        world.work_once()
+    world.service.fail(Rejected("folder_not_found", "gone"), "history")
+    message = world.graph.deliver(START)
+    world.work()
+    assert message in world.rows()
+    assert world.mailbox.last_error_reason == ""
+
+
+def test_a_mailbox_that_lacks_its_only_folder_is_not_polled_all_the_time():
+    world = World(folders=("clutter",))
+    world.subscriptions.fail(RetryLater("graph_unavailable", "out"), "create")
+    world.poll()
+    for _ in range(5):
+        before = world.clock()
+        world.poll()
+    assert world.clock() - before > timedelta(minutes=4)
