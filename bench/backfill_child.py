@@ -24,7 +24,8 @@ from requests.adapters import HTTPAdapter
 
 from mailsync.adapters.entities import Change
 from mailsync.adapters.tables import Table
-from mailsync.bootstrap import App, utc_now
+from mailsync.bootstrap import App
+from mailsync.clock import utc_now
 from mailsync.models import Grant, Hint, Mailbox, StoredToken, mailbox_id
 from mailsync.tokens import TokenKeeper
 

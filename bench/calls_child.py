@@ -18,7 +18,8 @@ from bench.connected import notification
 from bench.counting import counted
 from mailsync.adapters.queue import decode_hint
 from mailsync.adapters.storage import QUEUE, queue_service
-from mailsync.bootstrap import app, utc_now
+from mailsync.bootstrap import app
+from mailsync.clock import utc_now
 from mailsync.models import Hint
 from webhook_receiver.blueprint import graph_notifications
 

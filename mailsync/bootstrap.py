@@ -6,11 +6,11 @@ Cold start is a deadline, so an adapter and its SDK are imported by the property
 import logging
 import os
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from mailsync.clock import utc_now
 from mailsync.once import once
 from mailsync.settings import Settings
 
@@ -35,11 +35,6 @@ if TYPE_CHECKING:
     from mailsync.subscriptions import SubscriptionKeeper
     from mailsync.sync import Synchronizer
     from mailsync.tokens import TokenKeeper
-
-
-def utc_now() -> datetime:
-    """The clock of everything that is not a test."""
-    return datetime.now(UTC)
 
 
 _making = Lock()

@@ -4,13 +4,12 @@ https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference
 https://learn.microsoft.com/entra/identity-platform/claims-validation
 """
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TypeIs
 
 from mailsync.errors import Rejected
-from mailsync.models import GRAPH_SCOPES, Grant, Profile
+from mailsync.models import GRAPH_SCOPES, Grant, Profile, is_guid
 from mailsync.settings import Settings
 
 CONSUMER_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
@@ -18,8 +17,6 @@ CONSUMER_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
 
 CLOCK_SKEW = 300
 """Seconds by which Microsoft's clock and ours may differ."""
-
-_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def checked_tenant(claims: Mapping[str, object], settings: Settings, now: datetime) -> str:
@@ -36,7 +33,7 @@ def checked_tenant(claims: Mapping[str, object], settings: Settings, now: dateti
     issuer = str(claims.get("iss"))
     named = issuer.removeprefix(f"{settings.authority_host}/").removesuffix("/v2.0")
     tenant = named.lower()
-    if not _GUID.fullmatch(tenant) or issuer != f"{settings.authority_host}/{named}/v2.0":
+    if not is_guid(tenant) or issuer != f"{settings.authority_host}/{named}/v2.0":
         raise _bad("iss")
     if str(claims.get("tid", tenant)).lower() != tenant:
         raise _bad("tid")

@@ -17,9 +17,9 @@ from mailsync.adapters.graph_transport import (
     GraphTransport,
     Pages,
     by_smaller_pages,
-    utc_now,
 )
 from mailsync.adapters.http import Answer
+from mailsync.clock import utc_now
 from mailsync.errors import MailsyncError, RetryLater
 from mailsync.models import DeltaPage, HistoryPage, Message, Profile
 from mailsync.ports import Clock, GetToken

@@ -13,8 +13,9 @@ from urllib.parse import quote
 import msgspec
 
 from mailsync.adapters.graph_errors import error_of, is_about
-from mailsync.adapters.graph_transport import GraphTransport, utc_now
+from mailsync.adapters.graph_transport import GraphTransport
 from mailsync.adapters.http import Answer
+from mailsync.clock import utc_now
 from mailsync.errors import MailsyncError, Rejected, RetryLater
 from mailsync.ports import Clock, GetToken
 

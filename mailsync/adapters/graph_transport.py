@@ -10,13 +10,14 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from mailsync.adapters import http
 from mailsync.adapters.graph_errors import error_of
+from mailsync.clock import utc_now
 from mailsync.errors import MailsyncError, Rejected, RetryLater
 from mailsync.ports import Clock, GetToken
 
@@ -64,11 +65,6 @@ def by_smaller_pages(size: int, least: int, ask: Callable[[Pages], bytes]) -> by
         except AnswerTooLarge as error:
             _log.info("%s", error.message)
     return ask(Pages(least, cut=True))
-
-
-def utc_now() -> datetime:
-    """The clock of everything that is not a test."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,8 @@
+"""The clock of everything that is not a test."""
+
+from datetime import UTC, datetime
+
+
+def utc_now() -> datetime:
+    """The present, as an aware UTC datetime."""
+    return datetime.now(UTC)
