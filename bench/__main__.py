@@ -9,6 +9,7 @@ from collections.abc import Callable
 from bench.measure import Figure, Say
 from bench.services import Services
 from sandbox.state import SandboxError
+from sandbox.up import stop_on_signals
 
 Row = Callable[[Services, int, Say], list[Figure]]
 
@@ -40,6 +41,7 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=5, help="how often the two sides are measured in turn (default 5)")
     parser.add_argument("--json", action="store_true", help="prints the figures as JSON; progress goes to stderr")
     arguments = parser.parse_args()
+    stop_on_signals()
     figures: list[Figure] = []
     broken = False
     with Services() as services:

@@ -8,6 +8,7 @@ import ssl
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import Self
 
 import httpx
@@ -21,6 +22,8 @@ from sandbox.storage import create_storage
 
 PREFERRED_PORT = 7071
 _START_TIMEOUT = 60
+_signals: list[int] = []
+"""What the process was sent, to end."""
 
 
 class Sandbox:
@@ -66,9 +69,14 @@ class Sandbox:
         self._listener.close()
 
     def watch(self) -> None:
-        """Returns never. Raises SandboxError when a process dies."""
+        """Returns never. Raises SandboxError when a process dies, KeyboardInterrupt where a signal was lost.
+
+        Python loses what a signal raises in a destructor or a callback.
+        """
         while True:
             time.sleep(0.2)
+            if _signals:
+                raise KeyboardInterrupt
             self.check()
 
     def check(self) -> None:
@@ -160,8 +168,13 @@ def run_up(port: int | None, ready_file: Path | None, *, restart_host: bool) -> 
 
 def stop_on_signals() -> None:
     """Makes SIGTERM what SIGINT is, and SIGINT itself again where a shell made it ignored."""
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        _signals.append(number)
+        raise KeyboardInterrupt
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, interrupt)
 
 
 def describe(state: State) -> str:

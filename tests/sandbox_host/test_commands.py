@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from sandbox import up
 from sandbox.state import PROJECT
 
 SAMPLES = PROJECT / "sandbox/samples"
@@ -200,6 +201,13 @@ def test_a_host_that_dies_is_started_again_where_that_is_wanted(tmp_path):
         assert json.loads((tmp_path / "ready.json").read_text())["pids"]["host"] != first
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
+
+
+def test_a_signal_that_python_lost_ends_it_all_the_same(monkeypatch):
+    monkeypatch.setattr(up, "_signals", [signal.SIGTERM])
+    monkeypatch.setattr(up.time, "sleep", lambda seconds: None)
+    with pytest.raises(KeyboardInterrupt):
+        up.Sandbox.watch(object())
 
 
 def test_a_connection_that_is_kept_open_does_not_hold_up_the_end(tmp_path):
