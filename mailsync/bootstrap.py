@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mailsync.poll import Poller
     from mailsync.ports import (
         AccountStore,
+        AsyncHintQueue,
         Directory,
         GetToken,
         HintQueue,
@@ -108,11 +109,11 @@ class App:
         return KeyVaultSigningKeys(self.settings, lambda: self.signins, utc_now)
 
     @once
-    def _notification_queue(self) -> "HintQueue":
-        """The hint queue again, less patient: two attempts fit into the time that Graph waits for an answer."""
-        from mailsync.adapters.queue import StorageHintQueue
+    def _notification_queue(self) -> "AsyncHintQueue":
+        """The hint queue for the webhook, which answers on an event loop."""
+        from mailsync.adapters.async_queue import AsyncStorageHintQueue
 
-        return StorageHintQueue(self.settings.storage, connect_timeout=1, read_timeout=1)
+        return AsyncStorageHintQueue(self.settings.storage)
 
     @once
     def notifications(self) -> "Notifications":

@@ -9,9 +9,13 @@ needs to be looked up to check it. It has at most 127 characters; Graph keeps 12
 import base64
 import hmac
 import re
+from collections.abc import Callable
 from uuid import UUID
 
 from mailsync.ports import SigningKeys
+
+FindKey = Callable[[str], bytes | None]
+"""`SigningKeys.find`, or `find_in_memory`."""
 
 _PURPOSE = b"siftrock-inbox-connector clientState 1\n"
 """Signed with the text, so that a signature made for anything else is none here."""
@@ -33,13 +37,13 @@ def make(keys: SigningKeys, mailbox_id: str, nonce: str) -> tuple[str, str]:
     return f"{signed}.{_signature(key, signed)}", key_id
 
 
-def verify(keys: SigningKeys, text: str) -> str | None:
-    """The mailbox id that a genuine clientState names, else None. Raises what `keys` raises."""
+def verify(find: FindKey, text: str) -> str | None:
+    """The mailbox id that a genuine clientState names, else None. Raises what `find` raises."""
     found = _FORM.fullmatch(text)
     if not found:
         return None
     signed, key_id, owner = found.groups()
-    key = keys.find(key_id)
+    key = find(key_id)
     # The whole text is compared: base64url has several spellings of the same bytes, and only ours is good.
     if key is None or not hmac.compare_digest(text, f"{signed}.{_signature(key, signed)}"):
         return None

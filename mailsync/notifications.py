@@ -9,19 +9,25 @@ import re
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 import msgspec
 
 from mailsync import client_state
+from mailsync.client_state import FindKey
 from mailsync.errors import Rejected, RetryLater
 from mailsync.models import Hint
-from mailsync.ports import Clock, HintQueue, SigningKeys
+from mailsync.ports import AsyncHintQueue, Clock, SigningKeys
 from mailsync.telemetry import Event, Tally, emit
 
 ANSWER_WITHIN = 2.4
 """Seconds until a POST is given up: Graph wants its answer within 3, and half a second is for the way."""
+
+READ_AT_ONCE = 64
+"""Items whose signatures are checked on the event loop itself, which takes less than a millisecond."""
 
 MOST_CREATED = 50
 """Ids of new messages that one hint names; delta shows the others without being told."""
@@ -68,16 +74,21 @@ class Accepted:
     forged: int
 
 
-class Notifications:
-    """Takes what Graph posts, on the event loop of the Functions worker; the work is done on threads of its own.
+_Items = tuple[_Item, ...]
+_Read = tuple[list[Hint], Accepted]
 
-    `keys` and `queue` are made by the first POST, on a thread: they import SDKs.
+
+class Notifications:
+    """Takes what Graph posts and queues hints, on the event loop of the Functions worker.
+
+    Signatures are checked on a thread where that may take long: many, or where a key has to be got first. `keys` and
+    `queue` are made on one too, by the first POST, because they import SDKs.
     """
 
     def __init__(
         self,
         keys: Callable[[], SigningKeys],
-        queue: Callable[[], HintQueue],
+        queue: Callable[[], AsyncHintQueue],
         clock: Clock,
         seconds: float = ANSWER_WITHIN,
     ) -> None:
@@ -85,48 +96,65 @@ class Notifications:
         self._make_queue = queue
         self._clock = clock
         self._seconds = seconds
+        self._parts: tuple[SigningKeys, AsyncHintQueue] | None = None
         self._making = threading.Lock()
         self._forged = Tally()
         self._genuine = Tally()
         self._threads = ThreadPoolExecutor(_THREADS, "notifications")
-        self._senders = ThreadPoolExecutor(_THREADS, "notification-hints")
 
     async def receive(self, body: bytes) -> Accepted:
         """Returns once a hint is queued for every mailbox that has genuine items.
 
         Raises Rejected `bad_notifications`, RetryLater and Misconfigured, each within `seconds`.
         """
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._seconds):
-                accepted = await loop.run_in_executor(self._threads, self._accept, body)
+                accepted = await self._receive(body)
         except TimeoutError as error:
             raise RetryLater("notifications_late", "The hints could not be queued in time.") from error
-        # Told here and not on the thread: the worker knows by the task which invocation a log line is of.
-        self._tell(accepted)
-        return accepted
-
-    def _tell(self, accepted: Accepted) -> None:
+        # Told here and not on a thread: the worker knows by the task which invocation a log line is of.
         if forged := self._forged.add(accepted.forged):
             emit(Event.NOTIFICATIONS_FORGED, count=forged)
         if genuine := self._genuine.add(accepted.items):
             emit(Event.NOTIFICATIONS_ACCEPTED, count=genuine)
+        return accepted
 
-    def _accept(self, body: bytes) -> Accepted:
+    async def _receive(self, body: bytes) -> Accepted:
         items = parse(body)
+        parts = self._parts
+        if parts is None:
+            parts = await self._on_thread(self._make)
+        keys, queue = parts
+        hints, accepted = await self._read(items, keys)
+        results = await asyncio.gather(*map(queue.send, hints), return_exceptions=True)
+        if problem := next(filter(None, results), None):
+            raise problem
+        return accepted
+
+    async def _read(self, items: _Items, keys: SigningKeys) -> _Read:
+        if len(items) <= READ_AT_ONCE:
+            with suppress(LookupError):
+                return read(items, keys.find_in_memory, self._clock)
+        return await self._on_thread(partial(read, items, keys.find, self._clock))
+
+    async def _on_thread[Result](self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def _make(self) -> tuple[SigningKeys, AsyncHintQueue]:
         with self._making:
-            keys, queue = self._make_keys(), self._make_queue()
-        genuine = [(mailbox_id, item) for item in items if (mailbox_id := owner(keys, item))]
-        hints = merge(genuine, self._clock())
-        others = [self._senders.submit(queue.send, hint) for hint in hints[1:]]
-        for hint in hints[:1]:
-            queue.send(hint)
-        for sent in others:
-            sent.result()
-        return Accepted(len(genuine), len(hints), len(items) - len(genuine))
+            if self._parts is None:
+                self._parts = self._make_keys(), self._make_queue()
+            return self._parts
 
 
-def parse(body: bytes) -> tuple[_Item, ...]:
+def read(items: _Items, find: FindKey, clock: Clock) -> _Read:
+    """The hints of a POST, and what came of it. Raises what `find` raises."""
+    genuine = [(mailbox_id, item) for item in items if (mailbox_id := owner(find, item))]
+    hints = merge(genuine, clock())
+    return hints, Accepted(len(genuine), len(hints), len(items) - len(genuine))
+
+
+def parse(body: bytes) -> _Items:
     """The items of a POST. Raises Rejected `bad_notifications`."""
     try:
         return msgspec.json.decode(body, type=_Collection).value
@@ -134,12 +162,12 @@ def parse(body: bytes) -> tuple[_Item, ...]:
         raise Rejected("bad_notifications", "The body is not a collection of change notifications.") from error
 
 
-def owner(keys: SigningKeys, item: _Item) -> str | None:
-    """The mailbox that a genuine item is of; None for a forged one. Raises what `keys` raises.
+def owner(find: FindKey, item: _Item) -> str | None:
+    """The mailbox that a genuine item is of; None for a forged one. Raises what `find` raises.
 
     The clientState must be ours, and tenant and user must be those that it was made for.
     """
-    mailbox_id = client_state.verify(keys, item.client_state or "")
+    mailbox_id = client_state.verify(find, item.client_state or "")
     if mailbox_id is None or (item.tenant_id or "").lower() != mailbox_id[:36]:
         return None
     user = _USER.match(item.resource or "")

@@ -137,6 +137,10 @@ class SigningKeys(Protocol):
         """A key to verify with; an unknown id costs no remote call more often than once a minute."""
         ...
 
+    def find_in_memory(self, key_id: str) -> bytes | None:
+        """`find` without a call. Raises LookupError where one is due."""
+        ...
+
     def rotate(self) -> str:
         """Makes a new key; the one before stays good for verifying. Returns the new id.
 
@@ -265,4 +269,12 @@ class HintQueue(Protocol):
 
     def send(self, hint: Hint, delay: float = 0) -> None:
         """Queues a hint that becomes visible after `delay` seconds. Raises RetryLater."""
+        ...
+
+
+class AsyncHintQueue(Protocol):
+    """The same queue, for code on an event loop."""
+
+    async def send(self, hint: Hint) -> None:
+        """Queues a hint. Raises RetryLater."""
         ...

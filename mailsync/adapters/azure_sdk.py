@@ -11,6 +11,7 @@ from typing import Any
 
 import requests
 import requests.adapters
+import requests.utils
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 from azure.core.pipeline.transport import RequestsTransport
 from azure.identity import AzureCliCredential, ManagedIdentityCredential
@@ -69,6 +70,12 @@ def credential(client_id: str, kind: str = "managedidentity") -> ManagedIdentity
         retry_total=RETRIES,
         retry_backoff_max=LONGEST_WAIT,
     )
+
+
+def authorities() -> str:
+    """The file of certificate authorities that `requests` believes, and with it all clients but the async ones."""
+    verify = _session().merge_environment_settings("https://", {}, None, None, None)["verify"]
+    return requests.utils.DEFAULT_CA_BUNDLE_PATH if verify is True else str(verify)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import msgspec
@@ -86,14 +87,20 @@ class KeyVaultSigningKeys:
 
         Raises RetryLater for an unknown one that Key Vault cannot be asked about now: it may be a new one.
         """
-        key = self._known(key_id)
-        if self._is_fresh(_REREAD if key else _REREAD_FOR_UNKNOWN):
-            return key
+        with suppress(LookupError):
+            return self.find_in_memory(key_id)
         self._read()
         key = self._known(key_id)
         if key is None and not self._is_fresh(_REREAD_FOR_UNKNOWN):
             raise self._error()
         return key
+
+    def find_in_memory(self, key_id: str) -> bytes | None:
+        """What was read, while that is fresh: an hour for a known key, a minute for an unknown one."""
+        key = self._known(key_id)
+        if self._is_fresh(_REREAD if key else _REREAD_FOR_UNKNOWN):
+            return key
+        raise LookupError("Key Vault has to be asked")
 
     def rotate(self) -> str:
         """A few calls, under the lock."""

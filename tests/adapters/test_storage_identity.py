@@ -1,5 +1,6 @@
 """Storage as it is reached in Azure: by service URIs and the managed identity's tokens, with no key anywhere."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailsync.adapters import azure_sdk
+from mailsync.adapters.async_queue import AsyncStorageHintQueue
 from mailsync.adapters.message_rows import row_key
 from mailsync.adapters.messages import TableMessageStore
 from mailsync.adapters.queue import StorageHintQueue
@@ -54,9 +56,10 @@ def test_tables_blobs_and_queue_take_the_identitys_token(by_identity, storage):
     TableMessageStore(by_identity).write(BOX, [message])
     assert TableMessageStore(storage).find(BOX, ["AAkALg="])["AAkALg="].columns == message.columns
     StorageHintQueue(by_identity).send(Hint(BOX, NOW))
+    asyncio.run(AsyncStorageHintQueue(by_identity).send(Hint(BOX, NOW)))
     [properties] = [queue for queue in queue_service(storage).list_queues() if queue.name == "mailbox-sync"]
     assert (
-        queue_service(storage).get_queue_client(properties.name).get_queue_properties().approximate_message_count == 1
+        queue_service(storage).get_queue_client(properties.name).get_queue_properties().approximate_message_count == 2
     )
 
 
@@ -85,8 +88,31 @@ def test_the_vault_signs_in_as_its_setting_says(asked):
     assert asked == [("id", "azurecli")]
 
 
-def test_an_unknown_identity_gets_no_token(by_identity):
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda storage: TableMessageStore(storage).find(BOX, ["AAkALg="]),
+        lambda storage: asyncio.run(AsyncStorageHintQueue(storage).send(Hint(BOX, NOW))),
+    ],
+)
+def test_an_unknown_identity_gets_no_token(by_identity, use):
     stranger = replace(by_identity, client_id=constants.APP_CLIENT_ID)
     with pytest.raises(RetryLater) as problem:
-        TableMessageStore(stranger).find(BOX, ["AAkALg="])
+        use(stranger)
     assert problem.value.reason == "identity_unavailable"
+
+
+def test_the_webhooks_queue_gets_one_token_for_many_hints(by_identity, monkeypatch):
+    identity = azure_sdk.credential(by_identity.client_id, by_identity.credential)
+    asked = []
+    get_token = identity.get_token
+    monkeypatch.setattr(identity, "get_token", lambda *scopes: asked.append(scopes) or get_token(*scopes))
+    queue = AsyncStorageHintQueue(by_identity)
+
+    async def send():
+        for _ in range(3):
+            await queue.send(Hint(BOX, NOW))
+
+    asyncio.run(send())
+    asyncio.run(send())
+    assert asked == [("https://storage.azure.com/.default",)]

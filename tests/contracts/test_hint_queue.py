@@ -1,14 +1,16 @@
+import asyncio
 import base64
 import json
 from datetime import UTC, datetime
 
 import pytest
 
+from mailsync.adapters.async_queue import AsyncStorageHintQueue
 from mailsync.adapters.queue import StorageHintQueue, decode_hint, encode_hint
 from mailsync.adapters.storage import QUEUE, queue_service
 from mailsync.errors import Misconfigured, Rejected
 from mailsync.models import Hint, mailbox_id
-from tests.fakes.queue_and_vault import FakeHintQueue
+from tests.fakes.queue_and_vault import FakeAsyncHintQueue, FakeHintQueue
 
 BOX = mailbox_id("aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000001")
 HINT = Hint(BOX, datetime(2026, 11, 25, 8, 30, 0, 5, tzinfo=UTC))
@@ -25,6 +27,15 @@ class _Azure:
         return [decode_hint(base64.b64decode(message.content)) for message in self._client.receive_messages()]
 
 
+class _AsyncAzure(_Azure):
+    """The same queue, as the webhook sends: at once only."""
+
+    def __init__(self, storage):
+        super().__init__(storage)
+        queue = AsyncStorageHintQueue(storage)
+        self.send = lambda hint, delay=0: asyncio.run(queue.send(hint))
+
+
 class _Fake:
     def __init__(self):
         self._queue = FakeHintQueue()
@@ -34,15 +45,30 @@ class _Fake:
         return [hint for hint, delay in self._queue.take() if delay <= 0]
 
 
-@pytest.fixture(params=["fake", "azure"])
+class _AsyncFake(_Fake):
+    def __init__(self):
+        self._queue = FakeAsyncHintQueue()
+        self.send = lambda hint, delay=0: asyncio.run(self._queue.send(hint))
+
+
+def _made(request):
+    return request.param() if issubclass(request.param, _Fake) else request.param(request.getfixturevalue("storage"))
+
+
+@pytest.fixture(params=[_Fake, _Azure])
 def queue(request):
-    return _Fake() if request.param == "fake" else _Azure(request.getfixturevalue("storage"))
+    return _made(request)
 
 
-def test_a_hint_arrives_as_it_was_sent(queue):
-    queue.send(HINT)
-    queue.send(Hint(BOX, HINT.at, continues=True), delay=0)
-    assert sorted(queue.take(), key=lambda hint: hint.continues) == [HINT, Hint(BOX, HINT.at, continues=True)]
+@pytest.fixture(params=[_Fake, _AsyncFake, _Azure, _AsyncAzure])
+def any_queue(request):
+    return _made(request)
+
+
+def test_a_hint_arrives_as_it_was_sent(any_queue):
+    any_queue.send(HINT)
+    any_queue.send(Hint(BOX, HINT.at, continues=True))
+    assert sorted(any_queue.take(), key=lambda hint: hint.continues) == [HINT, Hint(BOX, HINT.at, continues=True)]
 
 
 def test_a_delayed_hint_is_not_there_yet(queue):
@@ -51,8 +77,9 @@ def test_a_delayed_hint_is_not_there_yet(queue):
     assert queue.take() == []
 
 
-def test_on_the_wire_it_is_base64_and_holds_ids_and_times_only(storage):
-    StorageHintQueue(storage).send(HINT)
+@pytest.mark.parametrize("kind", [_Azure, _AsyncAzure])
+def test_on_the_wire_it_is_base64_and_holds_ids_and_times_only(storage, kind):
+    kind(storage).send(HINT)
     [message] = queue_service(storage).get_queue_client(QUEUE).peek_messages()
     body = json.loads(base64.b64decode(message.content, validate=True))
     assert body == {"mailboxId": BOX, "at": "2026-11-25T08:30:00.000005Z"}
@@ -83,8 +110,9 @@ def test_unknown_fields_are_passed_over():
     assert decode_hint(encode_hint(HINT)[:-1] + ',"later":1}') == HINT
 
 
-def test_a_missing_queue_is_the_operators_business(storage):
+@pytest.mark.parametrize("kind", [_Azure, _AsyncAzure])
+def test_a_missing_queue_is_the_operators_business(storage, kind):
     queue_service(storage).delete_queue(QUEUE)
     with pytest.raises(Misconfigured) as problem:
-        StorageHintQueue(storage).send(HINT)
+        kind(storage).send(HINT)
     assert problem.value.reason == "storage_missing"

@@ -104,6 +104,11 @@ class TestContract:
         assert parts.keys.current() == (key_id, key)
         assert parts.keys.find(key_id) == key
 
+    def test_what_was_found_is_found_in_memory(self, parts):
+        key_id, key = parts.keys.current()
+        assert parts.keys.find_in_memory(key_id) == key
+        assert parts.keys.find("forged") is parts.keys.find_in_memory("forged") is None
+
     def test_a_new_key_signs_once_it_has_settled(self, parts):
         first_id, first = parts.keys.current()
         second_id = parts.keys.rotate()
@@ -162,6 +167,23 @@ def test_known_keys_cost_no_call_and_unknown_ones_one_a_minute(azure, calls):
     for _ in range(100):
         assert azure.keys.find(key_id)
         assert azure.keys.find("forged") is None
+    assert calls == ["get"]
+
+
+def test_what_takes_a_call_is_not_found_in_memory(azure, calls):
+    key_id, key = azure.keys.current()
+    verifier = azure.instance()
+    calls.clear()
+    with pytest.raises(LookupError):
+        verifier.find_in_memory(key_id)
+    verifier.find(key_id)
+    azure.clock.advance(3599)
+    assert verifier.find_in_memory(key_id) == key
+    with pytest.raises(LookupError):
+        verifier.find_in_memory("forged")
+    azure.clock.advance(1)
+    with pytest.raises(LookupError):
+        verifier.find_in_memory(key_id)
     assert calls == ["get"]
 
 

@@ -26,6 +26,13 @@ class FakeHintQueue:
         return taken
 
 
+class FakeAsyncHintQueue(FakeHintQueue):
+    """`AsyncHintQueue`."""
+
+    async def send(self, hint: Hint) -> None:  # type: ignore[override]
+        super().send(hint)
+
+
 class FakeTokenVault:
     """`TokenVault`. `loads` and `saves` count calls; `failure`, where set, is raised by each of them."""
 

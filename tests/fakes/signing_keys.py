@@ -11,10 +11,14 @@ _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class FakeSigningKeys:
-    """`SigningKeys`. Without a clock a new key signs at once; `failure`, where set, is raised by each call."""
+    """`SigningKeys`. Without a clock a new key signs at once; `failure`, where set, is raised by each call.
+
+    Without `remembers` every `find` takes a call.
+    """
 
     def __init__(self, clock: "Clock | None" = None) -> None:
         self.failure: MailsyncError | None = None
+        self.remembers = True
         self._clock = clock or (lambda: _LONG_AGO)
         self._settling = timedelta(minutes=2) if clock else timedelta(0)
         self._keys: list[tuple[str, bytes, datetime]] = []
@@ -31,6 +35,11 @@ class FakeSigningKeys:
     def find(self, key_id: str) -> bytes | None:
         self._fail()
         return next((key for known, key, _ in self._keys if known == key_id), None)
+
+    def find_in_memory(self, key_id: str) -> bytes | None:
+        if self.failure or not self.remembers:
+            raise LookupError
+        return self.find(key_id)
 
     def rotate(self) -> str:
         self._fail()

@@ -19,7 +19,7 @@ nonces = st.text(BASE64URL, min_size=1, max_size=22)
 @given(boxes, nonces)
 def test_what_is_made_is_verified(box, nonce):
     text, key_id = client_state.make(KEYS, box, nonce)
-    assert client_state.verify(KEYS, text) == box
+    assert client_state.verify(KEYS.find, text) == box
     assert key_id == KEYS.current()[0]
 
 
@@ -37,24 +37,24 @@ def test_graph_keeps_all_of_it(box, nonce):
 @given(st.integers(0, len(TEXT) - 1), st.one_of(st.sampled_from([*BASE64URL, ".", ""]), st.characters()))
 def test_no_character_can_be_another(place, other):
     changed = TEXT[:place] + other + TEXT[place + 1 :]
-    assert client_state.verify(KEYS, changed) == (BOX if changed == TEXT else None)
+    assert client_state.verify(KEYS.find, changed) == (BOX if changed == TEXT else None)
 
 
 def test_every_character_counts_the_last_ones_too():
     for place in range(len(TEXT)):
         for other in BASE64URL:
             changed = TEXT[:place] + other + TEXT[place + 1 :]
-            assert (client_state.verify(KEYS, changed) is None) == (changed != TEXT)
+            assert (client_state.verify(KEYS.find, changed) is None) == (changed != TEXT)
 
 
 @given(st.one_of(st.text(), st.from_regex(r"\A[a-z0-9]{1,16}\.[\w-]{43}\.[\w-]{1,22}\.[\w-]{43}\n?\Z")))
 def test_garbage_is_nobodys(text):
-    assert client_state.verify(KEYS, text) is None
+    assert client_state.verify(KEYS.find, text) is None
 
 
 def test_nothing_may_follow_or_come_before():
     for text in (TEXT + "\n", TEXT + ".", " " + TEXT, TEXT * 2, TEXT + "=", TEXT.replace(".", ":")):
-        assert client_state.verify(KEYS, text) is None
+        assert client_state.verify(KEYS.find, text) is None
 
 
 def test_parts_of_two_make_no_third():
@@ -63,7 +63,7 @@ def test_parts_of_two_make_no_third():
     for number in range(1, 15):
         mixed = [(second if number >> place & 1 else first)[place] for place in range(4)]
         genuine = mixed in (first, second)
-        assert (client_state.verify(KEYS, ".".join(mixed)) is not None) == genuine
+        assert (client_state.verify(KEYS.find, ".".join(mixed)) is not None) == genuine
 
 
 def test_another_programs_key_is_not_ours():
@@ -71,7 +71,7 @@ def test_another_programs_key_is_not_ours():
         def find(self, key_id):
             return b"another key"
 
-    assert client_state.verify(OtherKeys(), TEXT) is None
+    assert client_state.verify(OtherKeys().find, TEXT) is None
 
 
 def test_the_key_before_is_still_good_and_the_one_before_that_is_not():
@@ -80,10 +80,10 @@ def test_the_key_before_is_still_good_and_the_one_before_that_is_not():
     keys.rotate()
     newer, second = client_state.make(keys, BOX, "nonce")
     assert first != second
-    assert client_state.verify(keys, text) == client_state.verify(keys, newer) == BOX
+    assert client_state.verify(keys.find, text) == client_state.verify(keys.find, newer) == BOX
     keys.rotate()
-    assert client_state.verify(keys, text) is None
-    assert client_state.verify(keys, newer) == BOX
+    assert client_state.verify(keys.find, text) is None
+    assert client_state.verify(keys.find, newer) == BOX
 
 
 @pytest.mark.parametrize("nonce", ["", "a" * 23, "a.b", "ä", "a\n"])
@@ -96,5 +96,5 @@ def test_keys_out_of_reach_are_no_judgement():
     keys = FakeSigningKeys()
     keys.failure = RetryLater("key_vault_unavailable", "Away.")
     with pytest.raises(RetryLater):
-        client_state.verify(keys, TEXT)
-    assert client_state.verify(keys, "garbage") is None
+        client_state.verify(keys.find, TEXT)
+    assert client_state.verify(keys.find, "garbage") is None

@@ -18,7 +18,7 @@ from mailsync.errors import Misconfigured, Rejected, RetryLater
 from mailsync.models import Hint, mailbox_id
 from mailsync.notifications import Accepted, Notifications
 from mailsync.telemetry import Tally
-from tests.fakes.queue_and_vault import FakeHintQueue
+from tests.fakes.queue_and_vault import FakeAsyncHintQueue
 from tests.fakes.signing_keys import FakeSigningKeys
 
 TENANT = "aaaaaaaa-0000-4000-8000-000000000001"
@@ -34,7 +34,7 @@ class Webhook:
 
     def __init__(self, seconds=30.0):
         self.keys = FakeSigningKeys()
-        self.queue = FakeHintQueue()
+        self.queue = FakeAsyncHintQueue()
         self.made = []
         self.notifications = Notifications(self._keys, self._queue, lambda: NOW, seconds)
 
@@ -280,16 +280,15 @@ def test_a_hint_that_is_not_queued_is_told(webhook, boxes, error):
 
 
 def test_of_many_hints_one_that_is_not_queued_is_told_and_the_others_are_sent(webhook):
-    class Picky(FakeHintQueue):
-        def send(self, hint, delay=0):
+    class Picky(FakeAsyncHintQueue):
+        async def send(self, hint):
             if hint.mailbox_id.endswith("4"):
                 raise RetryLater("storage_unavailable", "Away.")
-            super().send(hint, delay)
+            await super().send(hint)
 
     webhook.queue = Picky()
     with pytest.raises(RetryLater):
         webhook.post(*[webhook.item(mailbox_id(TENANT, user)) for user in USERS])
-    webhook.notifications._senders.shutdown()
     assert len(webhook.hints()) == 9
 
 
@@ -300,13 +299,37 @@ def test_keys_out_of_reach_are_told_and_nothing_is_dropped(webhook):
         webhook.post(item)
 
 
-def test_many_mailboxes_are_sent_side_by_side(webhook):
-    together = threading.Barrier(4, timeout=20)
+class Watched(FakeSigningKeys):
+    """Notes on which thread a key was asked for."""
 
-    class Waiting(FakeHintQueue):
-        def send(self, hint, delay=0):
-            together.wait()
-            super().send(hint, delay)
+    def __init__(self):
+        super().__init__()
+        self.threads = []
+
+    def find(self, key_id):
+        self.threads.append(threading.current_thread())
+        return super().find(key_id)
+
+
+@pytest.mark.parametrize(
+    ("items", "remembers", "on_the_loop"), [(1, True, True), (64, True, True), (65, True, False), (1, False, False)]
+)
+def test_many_signatures_and_keys_that_take_a_call_do_not_hold_up_the_event_loop(items, remembers, on_the_loop):
+    webhook = Webhook()
+    webhook.keys = Watched()
+    webhook.keys.remembers = remembers
+    assert webhook.post(*[webhook.item()] * items) == Accepted(items=items, mailboxes=1, forged=0)
+    assert len(webhook.keys.threads) == items
+    assert {thread is threading.main_thread() for thread in webhook.keys.threads} == {on_the_loop}
+
+
+def test_many_mailboxes_are_sent_side_by_side(webhook):
+    together = asyncio.Barrier(4)
+
+    class Waiting(FakeAsyncHintQueue):
+        async def send(self, hint):
+            await together.wait()
+            await super().send(hint)
 
     webhook.queue = Waiting()
     webhook.post(*[webhook.item(mailbox_id(TENANT, user)) for user in USERS[:4]])
@@ -315,31 +338,27 @@ def test_many_mailboxes_are_sent_side_by_side(webhook):
 
 def test_a_queue_that_does_not_answer_holds_nobody_longer_than_graph_waits():
     webhook = Webhook(seconds=0.05)
-    answer = threading.Event()
 
-    class Silent(FakeHintQueue):
-        def send(self, hint, delay=0):
-            answer.wait(20)
+    class Silent(FakeAsyncHintQueue):
+        async def send(self, hint):
+            await asyncio.Event().wait()
 
     webhook.queue = Silent()
     started = time.monotonic()
-    try:
-        with pytest.raises(RetryLater) as late:
-            webhook.post(webhook.item())
-    finally:
-        answer.set()
+    with pytest.raises(RetryLater) as late:
+        webhook.post(webhook.item())
     assert late.value.reason == "notifications_late"
     assert time.monotonic() - started < 5
 
 
 def test_posts_at_once_do_not_wait_for_each_other():
     webhook = Webhook()
-    together = threading.Barrier(5, timeout=20)
+    together = asyncio.Barrier(5)
 
-    class Waiting(FakeHintQueue):
-        def send(self, hint, delay=0):
-            together.wait()
-            super().send(hint, delay)
+    class Waiting(FakeAsyncHintQueue):
+        async def send(self, hint):
+            await together.wait()
+            await super().send(hint)
 
     webhook.queue = Waiting()
     body = json.dumps({"value": [webhook.item()]}).encode()

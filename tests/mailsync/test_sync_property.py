@@ -170,7 +170,7 @@ class Mailbox(RuleBasedStateMachine):
         world, box = self.world, self.world.mailbox
         held = world.subscriptions.held
         assert len(held) <= len(FOLDERS)
-        assert {client_state.verify(world.keys, one.client_state) for one in held.values()} <= {BOX, None}
+        assert {client_state.verify(world.keys.find, one.client_state) for one in held.values()} <= {BOX, None}
         assert box.push is not PushState.OFF
         assert (box.push is PushState.HEALTHY) == (not box.push_reason)
         kept = [folder.subscription for folder in box.folders if folder.subscription]

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import aiohttp
 import azure.functions as func
 import pytest
 
@@ -54,14 +55,19 @@ def program(storage, microsoft365, certificates, tmp_path, monkeypatch):
     monkeypatch.setenv("IDENTITY_HEADER", constants.IDENTITY_HEADER)
     azure_sdk.credential.cache_clear()
     calls = []
-    send = azure_sdk.Transport.send
+    send, post = azure_sdk.Transport.send, aiohttp.ClientSession.post
 
-    def noted(self, request, **kwargs):
+    def noted_send(self, request, **kwargs):
         url = urlsplit(request.url)
         calls.append("vault" if request.url.startswith(microsoft365.key_vault) else f"{request.method} {url.path}")
         return send(self, request, **kwargs)
 
-    monkeypatch.setattr(azure_sdk.Transport, "send", noted)
+    def noted_post(self, url, **kwargs):
+        calls.append(f"POST {url.path}")
+        return post(self, url, **kwargs)
+
+    monkeypatch.setattr(azure_sdk.Transport, "send", noted_send)
+    monkeypatch.setattr(aiohttp.ClientSession, "post", noted_post)
     environ = {
         "PUBLIC_BASE_URL": "https://localhost:7071",
         "ENTRA_CLIENT_ID": constants.APP_CLIENT_ID,
