@@ -18,7 +18,16 @@ app = func.FunctionApp()
 def hello(request: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse(status_code=202)
 """
-HEAVY = ("msal", "azure.identity", "azure.data.tables", "azure.storage", "azure.keyvault", "requests", "jinja2")
+HEAVY = (
+    "aiohttp",
+    "msal",
+    "azure.identity",
+    "azure.data.tables",
+    "azure.storage",
+    "azure.keyvault",
+    "requests",
+    "jinja2",
+)
 """What nobody waits for at a cold start."""
 
 

@@ -43,11 +43,10 @@ def decode_poison(body: bytes | str) -> Hint | None:
 class StorageHintQueue:
     """The sending end; the Functions host is the other. Threads may share it."""
 
-    def __init__(self, storage: Storage, connect_timeout: int = 3, read_timeout: int = 5) -> None:
-        """Timeouts in seconds, of each of two attempts."""
+    def __init__(self, storage: Storage) -> None:
         from azure.storage.queue import TextBase64EncodePolicy
 
-        service = queue_service(storage, connect_timeout, read_timeout)
+        service = queue_service(storage)
         self._queue = service.get_queue_client(QUEUE, message_encode_policy=TextBase64EncodePolicy())
 
     def send(self, hint: Hint, delay: float = 0) -> None:

@@ -36,13 +36,13 @@ def table_service(storage: Storage) -> "TableServiceClient":
     )
 
 
-def queue_service(storage: Storage, connect_timeout: int = 3, read_timeout: int = 5) -> "QueueServiceClient":
-    """The Queue service, tried twice at the most; timeouts in seconds."""
+def queue_service(storage: Storage) -> "QueueServiceClient":
+    """The Queue service, tried twice at the most."""
     from azure.storage.queue import ExponentialRetry, QueueServiceClient
 
     from mailsync.adapters.azure_sdk import Transport, credential
 
-    transport = Transport("storage", connect_timeout, read_timeout)
+    transport = Transport("storage", connect_timeout=3, read_timeout=5)
     retries = ExponentialRetry(initial_backoff=0, increment_base=1, retry_total=1, random_jitter_range=0)
     if storage.connection_string:
         return QueueServiceClient.from_connection_string(

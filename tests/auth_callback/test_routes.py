@@ -368,7 +368,7 @@ def test_every_reason_that_connecting_can_give_has_words_of_its_own():
 
 
 def test_importing_the_routes_loads_nothing_heavy():
-    heavy = "msal|jinja2|requests|cryptography|azure.identity|azure.data.tables|azure.keyvault|azure.storage"
+    heavy = "msal|jinja2|requests|aiohttp|cryptography|azure.identity|azure.data.tables|azure.keyvault|azure.storage"
     code = f"import sys, auth_callback.blueprint; print([m for m in {heavy.split('|')!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"

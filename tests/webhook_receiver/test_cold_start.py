@@ -20,7 +20,7 @@ from sandbox.host.runtime import Runtime
 
 ROOT = pathlib.Path.cwd()
 HEAVY = {"msal", "azure.identity", "azure.core", "azure.data.tables", "azure.keyvault", "azure.storage", "requests",
-         "jinja2", "cryptography"}
+         "jinja2", "cryptography", "aiohttp"}
 
 async def main():
     at_first = HEAVY & sys.modules.keys()
