@@ -31,9 +31,10 @@ class Azurite:
     """A running Azurite; `with Azurite(certificates) as azurite:` stops it at the end.
 
     It also ends when the process that started it does, however that ended.
-    `location` None keeps everything in memory. A port of 0 is a free one. OAuth tokens are accepted besides
-    the account's key; Azurite checks their audience, issuer and times but no signature. `access_log`: the file
-    that gets a line for each request.
+    `location` None keeps everything in memory; then it may answer nothing for a minute where thousands of queue
+    messages have been deleted in the minute before, because it looks for the content of each among that of all.
+    A port of 0 is a free one. OAuth tokens are accepted besides the account's key; Azurite checks their audience,
+    issuer and times but no signature. `access_log`: the file that gets a line for each request.
     `tables`, `queues`, `blobs` are the service addresses, such as https://127.0.0.1:10002/devstoreaccount1.
     """
 

@@ -2,7 +2,8 @@
 
 Each outage begins with mailboxes whose push is healthy. Mail is delivered throughout. Measured from the outage's
 end: until all of that mail is in the table, and until mail comes by push again. The poll timer runs each minute,
-as in Azure. Exit code 0 only if every message is in the table once, as Graph has it, and push has healed.
+as in Azure. Graph delays what it tells an endpoint that has been slow, so several outages are run in the order
+given here, or one alone. Exit code 0 only if every message is in the table once, as Graph has it, and push has healed.
 """
 
 import argparse
