@@ -1,9 +1,13 @@
 """The harness counts and compares as it says. Nothing is timed here."""
 
+import asyncio
+import contextlib
 import json
+import socket
 import sys
 from datetime import UTC, datetime
 
+import aiohttp
 import pytest
 import requests
 from requests.adapters import HTTPAdapter
@@ -35,6 +39,21 @@ def test_remote_calls_are_counted_by_service(monkeypatch):
     session.get("https://localhost:1/after")
     assert calls.made == [("graph", "GET", "/v1.0/me"), ("localhost:2", "POST", "/x")]
     assert calls.by_service() == {"graph": 1, "localhost:2": 1}
+
+
+def test_remote_calls_by_aiohttp_are_counted():
+    async def post(port):
+        async with aiohttp.ClientSession() as session:
+            with contextlib.suppress(aiohttp.ClientConnectorError):
+                await session.post(f"http://127.0.0.1:{port}/account/queue/messages?sig=x")
+
+    with socket.socket() as unheard:  # bound, so that nobody else listens there
+        unheard.bind(("127.0.0.1", 0))
+        port = unheard.getsockname()[1]
+        with counted({f"127.0.0.1:{port}": "queue"}) as calls:
+            asyncio.run(post(port))
+        asyncio.run(post(port))
+    assert calls.made == [("queue", "POST", "/account/queue/messages")]
 
 
 def test_pages_hold_every_message_once_and_are_whole():
