@@ -11,12 +11,13 @@ import shutil
 import socket
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from azure.storage.queue import QueueClient, QueueSasPermissions, generate_queue_sas
 
 from bench.connected import connected, notification
-from bench.measure import Bound, Figure, Say
+from bench.measure import Bound, Figure, Say, rounds
 from bench.services import PROJECT, Services, measured
 from mailsync.adapters.storage import QUEUE
 from mailsync.models import mailbox_id
@@ -82,18 +83,14 @@ def acknowledgement(services: Services, number: int, say: Say) -> list[Figure]:
     with connected(services) as (state, _):
         sides = {"webhook": _WEBHOOK, "bare": _BARE, "queueing": _QUEUEING}
         hosts = [_Host(services, state, name, code) for name, code in sides.items()]
-        webhook, bare, queueing = hosts
+        webhook, _bare, queueing = hosts
         try:
             for host in hosts:
                 host.latency(WARM_UP)
                 host.refused = 0
             queued = _queued(state)
-            for n in range(2 * number):
-                # In turns, so that none always has the warmer machine.
-                for host in (*hosts[n % 3 :], *hosts[: n % 3]):
-                    host.latencies.append(host.latency(SECONDS))
-                told = ", ".join(f"{host.child.name} {host.latencies[-1]}" for host in hosts)
-                say(f"  round {n + 1} of {2 * number}, milliseconds: {told}")
+            say(f"  milliseconds of {', '.join(sides)}:")
+            measured = rounds(2 * number, say, *(partial(host.latency, SECONDS) for host in hosts))
             answered = 2 * RATE * SECONDS * 2 * number - webhook.refused - queueing.refused
             hints = (_queued(state) - queued) / max(answered, 1)
         finally:
@@ -101,10 +98,11 @@ def acknowledgement(services: Services, number: int, say: Say) -> list[Figure]:
                 host.child.stop()
                 say(f"  {host.child.name}: {_complaints(host.child)}")
     name = f"acknowledgement at {RATE} POSTs/s, p99:"
+    details = {"milliseconds": [dict(zip(sides, each, strict=True)) for each in measured]}
     return [
-        _ratio(f"{name} ours / queueing", webhook, queueing, Bound(most=1.5)),
-        _ratio(f"{name} ours / bare", webhook, bare, Bound()),
-        _ratio(f"{name} queueing / bare", queueing, bare, Bound()),
+        Figure(f"{name} ours / queueing", tuple(ours / other for ours, _, other in measured), Bound(most=1.5), details),
+        Figure(f"{name} ours / bare", tuple(ours / other for ours, other, _ in measured), Bound()),
+        Figure(f"{name} queueing / bare", tuple(other / bare for _, bare, other in measured), Bound()),
         Figure("POSTs not answered 202", (float(webhook.refused),), Bound(most=0)),
         Figure("queue messages for a POST of one mailbox", (hints,), Bound(least=1, most=1)),
     ]
@@ -127,7 +125,6 @@ class _Host:
         self.child: Child = spawn(name, command, environment, directory / "host.log")
         wait_for(self.child, lambda: "listening" in self.child.log.read_text(encoding="utf-8"), 60)
         self.refused = 0
-        self.latencies: list[float] = []
         self._arguments = [
             f"https://localhost:{port}/graph/notifications",
             state.ca_file,
@@ -140,11 +137,6 @@ class _Host:
         result = measured("bench.load", *self._arguments, *options)
         self.refused += int(result["refused"])
         return round(float(result["p99"]), 2)
-
-
-def _ratio(name: str, ours: _Host, other: _Host, bound: Bound) -> Figure:
-    pairs = list(zip(ours.latencies, other.latencies, strict=True))
-    return Figure(name, tuple(a / b for a, b in pairs), bound, {"milliseconds": [list(pair) for pair in pairs]})
 
 
 def _bodies(services: Services, state: State) -> Path:

@@ -4,7 +4,7 @@ import os
 
 from azure.data.tables import TableServiceClient
 
-from bench.measure import Bound, Figure, Say, pairs
+from bench.measure import Bound, Figure, Say, rounds
 from bench.services import Services, measured
 
 CHILD = "bench.backfill_child"
@@ -17,11 +17,11 @@ def backfill(services: Services, number: int, say: Say) -> list[Figure]:
     environment, recording = _prepared(services, MESSAGES), services.home / "recording"
     say(f"  recording what a backfill of {MESSAGES} messages fetches and writes …")
     _seconds(services, environment, "ours", "--recording", str(recording))
-    both = pairs(
+    both = rounds(
         number,
+        say,
         lambda: _seconds(services, environment, "ours"),
         lambda: _seconds(services, environment, "floor", "--recording", str(recording)),
-        say,
     )
     ratios = tuple(floor / ours for ours, floor in both)
     details = {"messagesPerSecond": [round(MESSAGES / ours) for ours, _ in both]}
@@ -31,7 +31,7 @@ def backfill(services: Services, number: int, say: Say) -> list[Figure]:
 def memory(services: Services, number: int, say: Say) -> list[Figure]:
     """Peak memory of the process with many messages, divided by that with a fifth of them."""
     many, few = _prepared(services, MESSAGES), _prepared(services, FEW)
-    both = pairs(number, lambda: _peak(services, many), lambda: _peak(services, few), say)
+    both = rounds(number, say, lambda: _peak(services, many), lambda: _peak(services, few))
     ratios = tuple(large / small for large, small in both)
     name = f"peak memory: {MESSAGES} messages / {FEW} messages"
     return [Figure(name, ratios, Bound(most=1.15), {"megabytes": [round(large) for large, _ in both]})]

@@ -1,4 +1,4 @@
-"""Ratios: two things measured in turn, and what their pairs say."""
+"""Ratios: things measured in turn, and what each round says."""
 
 import statistics
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the report. `values` holds one ratio for each pair, or the one count."""
+    """One line of the report. `values` holds one ratio for each round, or the one count."""
 
     name: str
     values: tuple[float, ...]
@@ -63,20 +63,14 @@ class Figure:
         return f"{mark} {self.name:<52} {self.median:>6.2f}{spread:<18} target {self.bound}"
 
 
-def pairs[Measured](
-    number: int, ours: Callable[[], Measured], other: Callable[[], Measured], say: Say
-) -> list[tuple[Measured, Measured]]:
-    """Measures both in turn, ours first in every other pair, so that neither always has the warmer machine."""
+def rounds[Measured](number: int, say: Say, *sides: Callable[[], Measured]) -> list[tuple[Measured, ...]]:
+    """Measures all sides in each round, another first each time, so that none always has the warmer machine."""
     measured = []
     for n in range(number):
-        if n % 2:
-            second = other()
-            first = ours()
-        else:
-            first = ours()
-            second = other()
-        say(f"  pair {n + 1} of {number}: {first} against {second}")
-        measured.append((first, second))
+        places = [(n + place) % len(sides) for place in range(len(sides))]
+        results = {place: sides[place]() for place in places}
+        measured.append(tuple(results[place] for place in range(len(sides))))
+        say(f"  round {n + 1} of {number}: {' against '.join(map(str, measured[-1]))}")
     return measured
 
 

@@ -8,7 +8,7 @@ from itertools import batched, groupby
 from typing import Any
 
 from bench.counting import counted
-from bench.measure import Bound, Figure, Say, pairs
+from bench.measure import Bound, Figure, Say, rounds
 from bench.services import Services
 from mailsync.adapters import mailbox_rows
 from mailsync.adapters.storage import queue_service, table_service
@@ -33,7 +33,7 @@ def tick(services: Services, number: int, say: Say) -> list[Figure]:
     for app in apps:
         _reset(app.settings.storage, due)
         app.poller.tick()
-    both = pairs(number, lambda: _tick(full, due), lambda: _tick(sparse, due), say)
+    both = rounds(number, say, lambda: _tick(full, due), lambda: _tick(sparse, due))
     times = tuple(ours[0] / other[0] for ours, other in both)
     calls = tuple(ours[1] / other[1] for ours, other in both)
     return [

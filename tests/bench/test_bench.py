@@ -16,7 +16,7 @@ from bench import __main__ as command
 from bench import corpus
 from bench.counting import counted
 from bench.imports import heavy_imports
-from bench.measure import Bound, Figure, pairs, percentile
+from bench.measure import Bound, Figure, percentile, rounds
 from bench.page_server import PAGE, Mailbox
 from mailsync.adapters import graph_messages as wire
 
@@ -87,8 +87,8 @@ def test_pairs_are_measured_in_turn():
     order = []
     values = iter(range(100))
     said = []
-    both = pairs(
-        3, lambda: order.append("ours") or next(values), lambda: order.append("other") or next(values), said.append
+    both = rounds(
+        3, said.append, lambda: order.append("ours") or next(values), lambda: order.append("other") or next(values)
     )
     assert order == ["ours", "other", "other", "ours", "ours", "other"]
     assert both == [(0, 1), (3, 2), (4, 5)]

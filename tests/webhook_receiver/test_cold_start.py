@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.imports import HEAVY
+
 ROOT = Path(__file__).parents[2]
 
 _HANDSHAKE = """
@@ -19,8 +21,7 @@ from sandbox.host.keys import Keys
 from sandbox.host.runtime import Runtime
 
 ROOT = pathlib.Path.cwd()
-HEAVY = {"msal", "azure.identity", "azure.core", "azure.data.tables", "azure.keyvault", "azure.storage", "requests",
-         "jinja2", "cryptography", "aiohttp"}
+HEAVY = set(sys.argv[1:])
 
 async def main():
     at_first = HEAVY & sys.modules.keys()
@@ -46,7 +47,7 @@ def started():
     kept = ("PATH", "HOME", "PYTHONDONTWRITEBYTECODE")
     environment = {name: os.environ[name] for name in kept if name in os.environ}
     process = subprocess.run(
-        [sys.executable, "-c", _HANDSHAKE],
+        [sys.executable, "-c", _HANDSHAKE, *HEAVY],
         cwd=ROOT,
         env=environment,
         capture_output=True,
