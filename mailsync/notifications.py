@@ -6,7 +6,6 @@ https://learn.microsoft.com/graph/change-notifications-lifecycle-events
 
 import asyncio
 import re
-import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -82,7 +81,7 @@ class Notifications:
     """Takes what Graph posts and queues hints, on the event loop of the Functions worker.
 
     Signatures are checked on a thread where that may take long: many, or where a key has to be got first. `keys` and
-    `queue` are made on one too, by the first POST, because they import SDKs.
+    `queue`, which give the same one each time, are asked on one too, by the first POST: they import SDKs.
     """
 
     def __init__(
@@ -97,7 +96,6 @@ class Notifications:
         self._clock = clock
         self._seconds = seconds
         self._parts: tuple[SigningKeys, AsyncHintQueue] | None = None
-        self._making = threading.Lock()
         self._forged = Tally()
         self._genuine = Tally()
         self._threads = ThreadPoolExecutor(_THREADS, "notifications")
@@ -121,10 +119,9 @@ class Notifications:
 
     async def _receive(self, body: bytes) -> Accepted:
         items = parse(body)
-        parts = self._parts
-        if parts is None:
-            parts = await self._on_thread(self._make)
-        keys, queue = parts
+        if self._parts is None:
+            self._parts = await self._on_thread(lambda: (self._make_keys(), self._make_queue()))
+        keys, queue = self._parts
         hints, accepted = await self._read(items, keys)
         results = await asyncio.gather(*map(queue.send, hints), return_exceptions=True)
         if problem := next(filter(None, results), None):
@@ -139,12 +136,6 @@ class Notifications:
 
     async def _on_thread[Result](self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-
-    def _make(self) -> tuple[SigningKeys, AsyncHintQueue]:
-        with self._making:
-            if self._parts is None:
-                self._parts = self._make_keys(), self._make_queue()
-            return self._parts
 
 
 def read(items: _Items, find: FindKey, clock: Clock) -> _Read:

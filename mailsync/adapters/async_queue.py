@@ -69,8 +69,8 @@ class AsyncStorageHintQueue:
                 await answer.read()  # else the connection is not used again
                 if answer.status == 201:
                     return None
-                headers = {name.lower(): value for name, value in answer.headers.items()}
-                return refusal("storage", answer.status, headers.get("x-ms-error-code", "no code"), headers)
+                code = answer.headers.get("x-ms-error-code", "no code")
+                return refusal("storage", answer.status, code, answer.headers)
         except (aiohttp.ClientError, TimeoutError) as error:
             problem = RetryLater("storage_unavailable", f"No answer from storage ({type(error).__name__}).")
             problem.__cause__ = error
