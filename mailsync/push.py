@@ -54,8 +54,9 @@ def is_waiting(mailbox: Mailbox, now: datetime) -> bool:
 
 def asks(mailbox: Mailbox, hint: Hint) -> bool:
     """Whether a hint wants something of push that has not been done since: it must run, whatever delta has read."""
-    kept = [folder.subscription for folder in mailbox.folders if folder.subscription]
-    wanted = any(one.id in hint.removed or (one.id in hint.renew and one.renewed_at <= hint.at) for one in kept)
+    wanted = any(
+        one.id in hint.removed or (one.id in hint.renew and one.renewed_at <= hint.at) for one in _kept(mailbox)
+    )
     return wanted or (is_news(hint) and mailbox.push_reason == SILENT)
 
 
@@ -109,7 +110,7 @@ def is_silent(mailbox: Mailbox, hint: Hint, arrived: Iterable[datetime], now: da
 
     `arrived`: when the messages that are new to the table were received.
     """
-    kept = [folder.subscription for folder in mailbox.folders if folder.subscription]
+    kept = _kept(mailbox)
     known = mailbox.push_retry_at is not None
     if known or is_news(hint) or hint.looks or hint.continues or not kept or not is_subscribed(mailbox):
         return False
@@ -134,9 +135,7 @@ def next_step_at(mailbox: Mailbox) -> datetime | None:
     """When a subscription next needs something; None where that is up to the polls."""
     if mailbox.push_retry_at:
         return mailbox.push_retry_at
-    kept = [folder.subscription for folder in mailbox.folders if folder.subscription and not folder.problem]
-    due = [_renewal_due(mailbox, one) for one in kept]
-    return min(due, default=None)
+    return min((_renewal_due(mailbox, one) for one in _kept(mailbox)), default=None)
 
 
 def off(mailbox: Mailbox) -> Mailbox:
@@ -158,6 +157,11 @@ def subscribed(mailbox: Mailbox, name: str, subscription: Subscription | None) -
 def missing(mailbox: Mailbox, name: str, reason: str) -> Mailbox:
     """The record with a folder that the mailbox lacks: there is nothing to subscribe to until the sync finds it."""
     return _with_folder(mailbox, name, subscription=None, problem=reason)
+
+
+def _kept(mailbox: Mailbox) -> list[Subscription]:
+    """The subscriptions there are; a folder that the mailbox lacks has none."""
+    return [folder.subscription for folder in mailbox.folders if folder.subscription]
 
 
 def _with_folder(mailbox: Mailbox, name: str, **changes: object) -> Mailbox:

@@ -1,15 +1,16 @@
 """The timer's tick: who is woken, how often, and what one failure costs the others."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from mailsync.errors import RetryLater
-from mailsync.models import Hint, Mailbox, MailboxState, mailbox_id
+from mailsync.models import Hint, MailboxState, mailbox_id
 from mailsync.poll import Poller
 from tests.fakes.queue_and_vault import FakeHintQueue
 from tests.fakes.stores import FakeMailboxStore, FakeSignInStore
-from tests.mailsync.world import START, TENANT, Clock
+from tests.mailsync.world import MAILBOX, START, TENANT, Clock
 
 
 class Picky(FakeHintQueue):
@@ -34,11 +35,9 @@ class Desk:
     def save(self, each, next_poll_at, state=MailboxState.ACTIVE):
         known = self.mailboxes.get(each)
         self.mailboxes.save(
-            Mailbox(
+            replace(
+                MAILBOX,
                 id=each,
-                account_id="acme",
-                address="a@b.example",
-                connected_at=START,
                 next_poll_at=next_poll_at,
                 state=state,
                 version=known.version if known else None,
