@@ -69,13 +69,10 @@ class Sandbox:
         self._listener.close()
 
     def watch(self) -> None:
-        """Returns never. Raises SandboxError when a process dies, KeyboardInterrupt where a signal was lost.
-
-        Python loses what a signal raises in a destructor or a callback.
-        """
+        """Returns never. Raises SandboxError when a process dies."""
         while True:
             time.sleep(0.2)
-            if _signals:
+            if _signals:  # Python loses what a signal raises in a destructor
                 raise KeyboardInterrupt
             self.check()
 
