@@ -16,6 +16,9 @@
 | POST /lifecycle | event, address? (default: all) | subscriptions: how many were notified |
 | POST /push | deadlines?, waits? (factors on Graph's times), collect?, minimumResponses? | all of them |
 
+Every body is held to what its route declares below: a field that is unknown, of a wrong type or out of range is
+refused with 400, and `error` names it and what would be right.
+
 A user's fields: displayName, mail ("": none; any other than the address is forged), tenantId (default: the
 domain's own), guest, consentAllowed (false: an administrator must consent), administrator. A user who exists is
 left as is, but for the last two. The faults `revoke` (needs `address`), `subscription-remove`, `reauthorize` and
@@ -35,9 +38,28 @@ from starlette.routing import Route
 
 from sandbox.microsoft365 import mail_control, notifications_control
 from sandbox.microsoft365.faults import Fault, Kind, register
+from sandbox.microsoft365.parameters import Parameter, checked, flag, number, table, text, texts, whole
 from sandbox.microsoft365.world import User, World
 
-_REVOKE = register("revoke", "Ends the consent of `address` and every token that came of it, at once", address=None)
+_ADDRESS = text(required=True)
+_REVOKE = register("revoke", "Ends the consent of `address` and every token that came of it, at once", address=_ADDRESS)
+_YEAR = 366 * 86_400.0
+
+_BODIES: Mapping[str, Mapping[str, Parameter]] = {
+    "/users": {
+        "address": _ADDRESS,
+        **{name: text(nullable=True) for name in ("displayName", "mail", "tenantId")},
+        **{name: flag() for name in ("guest", "consentAllowed", "administrator")},
+    },
+    "/tenants": {"tenantId": text(required=True), "consentAllowed": flag(), "adminConsented": texts()},
+    "/faults": {"name": text(required=True), "count": whole(None, least=1, nullable=True), "params": table()},
+    "/revoke": {"address": _ADDRESS, "tenantId": text(nullable=True)},
+    "/redirect-uris": {"uri": text(required=True)},
+    "/clock": {"advanceSeconds": number(least=-_YEAR, most=_YEAR, required=True)},
+    "/lifecycle": {"event": text(required=True), "address": text(nullable=True)},
+    "/push": notifications_control.TIMING,
+}
+"""What each POST takes."""
 
 type _Handler = Callable[[World, dict[str, Any]], object]
 
@@ -61,7 +83,7 @@ def app(world: World) -> Starlette:
         "/subscriptions": notifications_control.show,
     }
     routes = [
-        *(Route(path, _endpoint(world, handler), methods=["POST"]) for path, handler in posts.items()),
+        *(Route(path, _endpoint(world, handler, _BODIES[path]), methods=["POST"]) for path, handler in posts.items()),
         *(Route(path, _endpoint(world, handler), methods=["GET"]) for path, handler in gets.items()),
         *(Route(path, _endpoint(world, _clear_faults), methods=["DELETE"]) for path in ("/faults", "/faults/{name}")),
         *mail_control.routes(world),
@@ -69,25 +91,36 @@ def app(world: World) -> Starlette:
     return Starlette(routes=routes, exception_handlers={HTTPException: _error})
 
 
-def _endpoint(world: World, handler: _Handler) -> Callable[[Request], Awaitable[Response]]:
-    """Wraps a handler of (world, body and path parameters); what it refuses with ValueError becomes a 400."""
+def _endpoint(
+    world: World, handler: _Handler, takes: Mapping[str, Parameter] | None = None
+) -> Callable[[Request], Awaitable[Response]]:
+    """Wraps a handler of (world, body and path parameters); what it refuses with ValueError becomes a 400.
+
+    `takes`: the parameters of its body; None where there is no body.
+    """
 
     async def endpoint(request: Request) -> Response:
         try:
-            body = json.loads(await request.body() or b"{}")
+            body = {} if takes is None else checked(takes, _json(await request.body()), request.url.path)
             return JSONResponse(handler(world, {**body, **request.path_params}))
-        except KeyError as error:
-            raise HTTPException(400, f"{error.args[0]} is missing") from error
-        except (ValueError, TypeError) as error:
+        except ValueError as error:
             raise HTTPException(400, str(error)) from error
 
     return endpoint
 
 
+def _json(raw: bytes) -> object:
+    try:
+        return json.loads(raw or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise ValueError("the body is not JSON") from error
+
+
 async def _error(_request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    return JSONResponse({"error": error.detail}, status_code=error.status_code)
+    # In ASCII, for what is quoted may hold half of a surrogate pair, which no UTF-8 can.
+    return Response(json.dumps({"error": error.detail}), error.status_code, media_type="application/json")
 
 
 def _find(world: World, body: dict[str, Any]) -> User:
@@ -103,18 +136,16 @@ def _create_user(world: World, body: dict[str, Any]) -> object:
         display_name=body.get("displayName"),
         mail=body.get("mail"),
         tenant_id=body.get("tenantId"),
-        guest=bool(body.get("guest", False)),
+        guest=body.get("guest", False),
     )
-    if "consentAllowed" in body:
-        user.user_consent_allowed = bool(body["consentAllowed"])
-    if "administrator" in body:
-        user.is_administrator = bool(body["administrator"])
+    user.user_consent_allowed = body.get("consentAllowed", user.user_consent_allowed)
+    user.is_administrator = body.get("administrator", user.is_administrator)
     return {"userId": user.user_id, "tenantId": user.tenant_id, "address": user.user_principal_name}
 
 
 def _set_tenant(world: World, body: dict[str, Any]) -> object:
     tenant = world.tenant(body["tenantId"])
-    tenant.user_consent_allowed = bool(body.get("consentAllowed", tenant.user_consent_allowed))
+    tenant.user_consent_allowed = body.get("consentAllowed", tenant.user_consent_allowed)
     tenant.admin_consented = frozenset(body.get("adminConsented", tenant.admin_consented))
     return {
         "tenantId": tenant.tenant_id,
@@ -140,9 +171,8 @@ def _fault(fault: Fault) -> object:
 
 def _order_fault(world: World, body: dict[str, Any]) -> object:
     name, params = body["name"], body.get("params", {})
+    params = world.faults.kind(name).checked(params)
     if action := _ACTIONS.get(name):
-        if unknown := sorted(params.keys() - world.faults.names()[name].defaults.keys()):
-            raise ValueError(f"{name} does not take {', '.join(unknown)}")
         return {"name": name, "params": params, "remaining": 0, "done": action(world, params)}
     return _fault(world.faults.order(name, body.get("count"), **params))
 
@@ -171,7 +201,7 @@ def _add_redirect_uri(world: World, body: dict[str, Any]) -> object:
 
 
 def _advance_clock(world: World, body: dict[str, Any]) -> object:
-    world.clock.advance(float(body["advanceSeconds"]))
+    world.clock.advance(body["advanceSeconds"])
     world.push.tick()
     return {"now": world.now().isoformat()}
 

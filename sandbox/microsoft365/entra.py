@@ -18,15 +18,17 @@ from sandbox.microsoft365.entra_sign_in import SignIn
 from sandbox.microsoft365.entra_token import redeem
 from sandbox.microsoft365.faults import register
 from sandbox.microsoft365.managed_identity import ManagedIdentityEndpoint
+from sandbox.microsoft365.parameters import one_of, whole
 from sandbox.microsoft365.tokens import issuer, key_id
 from sandbox.microsoft365.world import World
 
-_OUTAGE = register("entra-outage", "Entra answers 503; `endpoint`: only discovery, authorize or token", endpoint=None)
+_WHERE = one_of("discovery", "authorize", "token", nullable=True)
+_OUTAGE = register("entra-outage", "Entra answers 503; `endpoint`: only discovery, authorize or token", endpoint=_WHERE)
 _THROTTLE = register(
     "entra-throttle",
     "Entra answers 429; Retry-After says `retryAfter`, in seconds; `endpoint`: only discovery, authorize or token",
-    retryAfter=10,
-    endpoint=None,
+    retryAfter=whole(10),
+    endpoint=_WHERE,
 )
 
 type _Endpoint = Callable[[Request], Awaitable[Response]]

@@ -22,6 +22,7 @@ from sandbox.microsoft365.entra_request import (
 )
 from sandbox.microsoft365.entra_scopes import WORDS
 from sandbox.microsoft365.faults import register
+from sandbox.microsoft365.parameters import one_of
 from sandbox.microsoft365.tokens import client_info
 from sandbox.microsoft365.world import User, World
 
@@ -29,7 +30,7 @@ CONDITIONAL_ACCESS = register(
     "conditional-access",
     "A Conditional Access policy blocks the user (AADSTS53003); `endpoint`: only authorize or token",
     address=None,
-    endpoint=None,
+    endpoint=one_of("authorize", "token", nullable=True),
 )
 
 

@@ -8,25 +8,39 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.microsoft365.parameters import Parameter, checked, like, whole
+
+_COUNT = whole(None, least=1, nullable=True)
+
 _known: dict[str, "Kind"] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A fault that can be ordered: what it does, and its parameters with their defaults."""
+    """A fault that can be ordered: what it does, and its parameters."""
 
     name: str
     sentence: str
-    defaults: Mapping[str, Any]
+    parameters: Mapping[str, Parameter]
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Each parameter's value where none is ordered."""
+        return {name: parameter.default for name, parameter in self.parameters.items()}
+
+    def checked(self, params: object) -> dict[str, Any]:
+        """Ordered parameters. Raises ValueError with the name of the one that is wrong and what would be right."""
+        return checked(self.parameters, params, self.name)
 
 
-def register(name: str, sentence: str, **defaults: Any) -> str:
+def register(name: str, sentence: str, **parameters: Any) -> str:
     """Makes a fault known and returns its name.
 
-    `sentence` says what it does. `defaults` are its parameters; one whose default is None restricts the fault
-    to requests that match it (such as `address`) and, left out, restricts nothing.
+    `sentence` says what it does. `parameters` are given as `parameters.py` declares them, or by their default
+    where that says enough: a flag, a number from 0 on, a text. One whose default is None restricts the fault to
+    requests that match it (such as `address`) and, left out, restricts nothing.
     """
-    _known[name] = Kind(name, sentence, defaults)
+    _known[name] = Kind(name, sentence, {each: like(parameter) for each, parameter in parameters.items()})
     return name
 
 
@@ -54,17 +68,22 @@ class Faults:
         """Every fault that can be ordered, by name."""
         return dict(sorted(_known.items()))
 
+    def kind(self, name: str) -> Kind:
+        """The fault of that name. Raises ValueError."""
+        kind = _known.get(name)
+        if kind is None:
+            raise ValueError(f"no fault is called {name!a}; known are {', '.join(sorted(_known))}")
+        return kind
+
     def order(self, name: str, count: int | None = None, **params: Any) -> Fault:
         """Orders a fault for the next `count` matching requests, or until cleared.
 
-        Raises ValueError for an unknown name, an unknown parameter or a count below 1.
+        Raises ValueError for an unknown name, and for a parameter or count that is unknown, of a wrong type or out
+        of range.
         """
-        kind = _kind(name)
-        if unknown := sorted(params.keys() - kind.defaults.keys()):
-            raise ValueError(f"{name} takes {', '.join(kind.defaults) or 'no parameters'}, not {', '.join(unknown)}")
-        if count is not None and count < 1:
-            raise ValueError("count must be at least 1")
-        fault = Fault(name, {**kind.defaults, **params}, count)
+        kind = self.kind(name)
+        _COUNT.check("count", count)
+        fault = Fault(name, kind.defaults | kind.checked(params), count)
         with self._lock:
             self._active.append(fault)
         return fault
@@ -87,7 +106,7 @@ class Faults:
     def clear(self, name: str | None = None) -> int:
         """Ends the faults of that name, or all; returns how many. Raises ValueError for an unknown name."""
         if name is not None:
-            _kind(name)
+            self.kind(name)
         with self._lock:
             kept = [fault for fault in self._active if name is not None and fault.name != name]
             ended = len(self._active) - len(kept)
@@ -98,13 +117,6 @@ class Faults:
         """What is ordered now, oldest first."""
         with self._lock:
             return list(self._active)
-
-
-def _kind(name: str) -> Kind:
-    kind = _known.get(name)
-    if kind is None:
-        raise ValueError(f"no fault is called {name!r}; known are {', '.join(sorted(_known))}")
-    return kind
 
 
 def _applies(fault: Fault, match: Mapping[str, Any]) -> bool:

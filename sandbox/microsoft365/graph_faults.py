@@ -1,27 +1,31 @@
-"""The faults that can be ordered from Graph. `address` restricts one to a user, `operation` to an operation.
-
-Operations: me, folder, messages, message, delta, batch, subscriptions, subscription, reauthorize.
-"""
+"""The faults that can be ordered from Graph. `address` restricts one to a user, `operation` to an operation."""
 
 from sandbox.microsoft365.faults import register
+from sandbox.microsoft365.parameters import number, one_of, whole
 
-_WHERE = {"address": None, "operation": None}
+OPERATIONS = (
+    *("me", "folder", "messages", "message", "delta", "batch"),
+    *("subscriptions", "subscription", "reauthorize"),
+)
+"""The operations of Graph by which a fault can be restricted."""
+
+_WHERE = {"address": None, "operation": one_of(*OPERATIONS, nullable=True)}
 
 THROTTLE = register(
     "graph-throttle",
     "Graph answers 429; Retry-After says `seconds`, as a date where `date` is true, not at all where `seconds` is null",
-    seconds=10,
+    seconds=whole(10, nullable=True),
     date=False,
     **_WHERE,
 )
 OUTAGE = register(
     "graph-outage",
     "Graph answers 503; Retry-After says `seconds`, or is missing where that is null",
-    seconds=None,
+    seconds=whole(None, nullable=True),
     **_WHERE,
 )
 GATEWAY_TIMEOUT = register("graph-gateway-timeout", "Graph answers 504", **_WHERE)
-SLOW = register("graph-slow", "Graph takes `seconds` before it answers", seconds=1.0, **_WHERE)
+SLOW = register("graph-slow", "Graph takes `seconds` before it answers", seconds=number(1.0, most=3_600), **_WHERE)
 CUT = register("graph-cut", "Graph drops the connection in the middle of its answer", **_WHERE)
 ACCESS_DENIED = register("access-denied", "Graph answers 403 ErrorAccessDenied", **_WHERE)
 NOT_ENABLED = register(
@@ -39,7 +43,7 @@ DELTA_EXPIRED = register(
     address=None,
 )
 DELTA_REPLAY = register(
-    "delta-replay", "The next delta round repeats the last `changes` changes", changes=50, address=None
+    "delta-replay", "The next delta round repeats the last `changes` changes", changes=whole(50), address=None
 )
 DELTA_LAG = register("delta-lag", "Delta rounds do not see what is new yet: order it for `count` rounds", address=None)
 DELTA_FILTER_REFUSED = register(
@@ -57,7 +61,7 @@ DELTA_EMPTY_PAGE = register("delta-empty-page", "Delta answers an empty page wit
 DELTA_CAP = register(
     "delta-cap",
     "A filtered delta query enumerates at most `cap` messages, chosen by `order`: random, newest or oldest",
-    cap=5000,
-    order="random",
+    cap=whole(5000),
+    order=one_of("random", "newest", "oldest", default="random"),
     address=None,
 )

@@ -20,6 +20,7 @@ from sandbox.microsoft365 import key_vault_operations as operations
 from sandbox.microsoft365.faults import register
 from sandbox.microsoft365.key_vault_limits import Throttle
 from sandbox.microsoft365.key_vault_state import VaultError
+from sandbox.microsoft365.parameters import whole
 from sandbox.microsoft365.tokens import VAULT_AUDIENCE, TokenError, bearer, verify
 from sandbox.microsoft365.world import World
 
@@ -27,7 +28,7 @@ API_VERSIONS = {"7.0", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "2016-10-01", "
 
 _OUTAGE = register("vault-outage", "Key Vault answers 503")
 _THROTTLE = register(
-    "vault-throttle", "Key Vault answers 429; Retry-After says `retryAfter`, in seconds", retryAfter=10
+    "vault-throttle", "Key Vault answers 429; Retry-After says `retryAfter`, in seconds", retryAfter=whole(10)
 )
 
 type _Operation = Callable[[World, Request, dict[str, Any]], Response]

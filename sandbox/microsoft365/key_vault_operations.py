@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 from sandbox.microsoft365.faults import register
 from sandbox.microsoft365.key_vault_limits import check_content_type, check_name, check_tags, check_value
 from sandbox.microsoft365.key_vault_state import RECOVERABLE_DAYS, DeletedSecret, SecretVersion, VaultError
+from sandbox.microsoft365.parameters import number
 from sandbox.microsoft365.world import World
 
 MAX_PAGE = 25
@@ -15,7 +16,7 @@ MAX_PAGE = 25
 _SLOW_DELETE = register(
     "vault-deleting",
     "A deletion or recovery takes `seconds`; until then its name is refused as ObjectIsBeingDeleted",
-    seconds=30,
+    seconds=number(30),
 )
 
 

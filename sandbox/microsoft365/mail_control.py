@@ -25,6 +25,7 @@ from starlette.routing import Route
 from sandbox.microsoft365 import graph_query, mime
 from sandbox.microsoft365.mail_samples import generate
 from sandbox.microsoft365.mailboxes import Mailbox, Message
+from sandbox.microsoft365.parameters import checked, number, text, whole
 from sandbox.microsoft365.world import World
 
 _CHANGEABLE = {"isRead": bool, "flag": dict, "categories": list, "importance": str}
@@ -65,9 +66,7 @@ def _endpoint(world: World, handler: _Handler, *, create: bool = False) -> Calla
         try:
             body = msgspec.json.decode(await request.body() or b"{}", type=dict[str, Any])
             return _answer(handler(_mailbox(world, request, create=create), request, body))
-        except KeyError as error:
-            raise HTTPException(400, f"{error.args[0]} is missing") from error
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise HTTPException(400, str(error)) from error
 
     return endpoint
@@ -96,19 +95,28 @@ class _Deliver:
 def _read_all(raw: bytes, name: str) -> tuple[list[mime.Mail], list[dict[str, str]]]:
     read, unreadable = [], []
     parts = mime.split_mbox(raw)
-    for number, part in enumerate(parts, 1):
+    for place, part in enumerate(parts, 1):
         try:
             read.append(mime.read(part))
         except mime.Unreadable as error:
-            unreadable.append({"name": name if len(parts) == 1 else f"{name}#{number}", "reason": str(error)})
+            unreadable.append({"name": name if len(parts) == 1 else f"{name}#{place}", "reason": str(error)})
     return read, unreadable
 
 
+_GENERATE = {
+    "count": whole(most=200_000, required=True),
+    "days": number(30, least=0.001, most=3_660),
+    "bodyKilobytes": number(2, most=10_000),
+    "seed": whole(),
+    "folder": text("inbox"),
+}
+
+
 def _generate(mailbox: Mailbox, _request: Request, body: dict[str, Any]) -> object:
-    count = int(body["count"])
-    options = {"days": float(body.get("days", 30)), "body_kilobytes": float(body.get("bodyKilobytes", 2))}
-    generate(mailbox, count, seed=int(body.get("seed", 0)), folder=str(body.get("folder", "inbox")), **options)
-    return {"generated": count}
+    asked = {name: parameter.default for name, parameter in _GENERATE.items()} | checked(_GENERATE, body, "generate")
+    options = {"days": asked["days"], "body_kilobytes": asked["bodyKilobytes"]}
+    generate(mailbox, asked["count"], seed=asked["seed"], folder=asked["folder"], **options)
+    return {"generated": asked["count"]}
 
 
 def _show(mailbox: Mailbox, _request: Request, _body: dict[str, Any]) -> object:
@@ -144,7 +152,7 @@ def _update(mailbox: Mailbox, request: Request, body: dict[str, Any]) -> object:
 
 def _move(mailbox: Mailbox, request: Request, body: dict[str, Any]) -> object:
     message = _message(mailbox, request)
-    mailbox.move(message, str(body["folder"]))
+    mailbox.move(message, checked({"folder": text(required=True)}, body, "move")["folder"])
     return {"id": message.immutable_id}
 
 

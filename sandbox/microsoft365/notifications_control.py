@@ -7,10 +7,17 @@ from typing import Any, get_args
 
 from sandbox.microsoft365 import notifications_faults as faults
 from sandbox.microsoft365.notifications import LifecycleEvent
+from sandbox.microsoft365.parameters import Parameter, number, whole
 from sandbox.microsoft365.subscriptions_state import Subscription, subscription_time
 from sandbox.microsoft365.world import World
 
 _TIMING = {"deadlines": "deadlines", "waits": "waits", "collect": "collect", "minimumResponses": "minimum_responses"}
+
+TIMING: Mapping[str, Parameter] = {
+    **{name: number() for name in ("deadlines", "waits", "collect")},
+    "minimumResponses": whole(),
+}
+"""What POST /push takes."""
 
 
 def show(world: World, _body: Mapping[str, Any]) -> object:
@@ -42,9 +49,7 @@ def set_timing(world: World, body: Mapping[str, Any]) -> object:
     """POST /push."""
     timing = world.push.timing
     for name, value in body.items():
-        if name not in _TIMING or not float(value) >= 0:
-            raise ValueError(f"{name}: {', '.join(_TIMING)} can be set, to numbers")
-        setattr(timing, _TIMING[name], int(value) if name == "minimumResponses" else float(value))
+        setattr(timing, _TIMING[name], value)
     return {name: getattr(timing, attribute) for name, attribute in _TIMING.items()}
 
 
