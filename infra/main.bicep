@@ -76,6 +76,10 @@ param maximumInstanceCount int = 100
 @minValue(0)
 param alwaysReadyHttpInstances int = 1
 
+@description('Instances kept warm for sync_mailbox; with 0, new mail of a quiet hour waits for an instance to start.')
+@minValue(0)
+param alwaysReadySyncInstances int = 1
+
 @description('HTTP requests that an instance takes at once.')
 @minValue(1)
 @maxValue(1000)
@@ -86,11 +90,11 @@ param httpConcurrency int = 16
 @maxValue(1024)
 param threadCount int = 32
 
-@description('Redundancy of the mail storage account.')
+@description('Redundancy of the mail storage account. Chosen once: Azure changes between zone-redundant and not by a conversion only.')
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS'])
 param mailStorageRedundancy string = 'Standard_ZRS'
 
-@description('Days in which a deleted blob can be brought back.')
+@description('Days in which a deleted or overwritten body of a message can be brought back.')
 @minValue(1)
 @maxValue(365)
 param softDeleteDays int = 14
@@ -121,8 +125,8 @@ param noMailWindow string = 'P1D'
 @minValue(0)
 param monthlyBudget int = 0
 
-@description('First day of the month from which the budget counts.')
-param budgetStartDate string = utcNow('yyyy-MM-01')
+@description('Day from which the budget counts: the first of the month in which it is first deployed, and that one ever after.')
+param budgetStartDate string = ''
 
 @description('Beginnings of resource names by type.')
 var abbreviations = loadJsonContent('abbreviations.json')
@@ -197,7 +201,7 @@ module hostStorage 'app/storage.bicep' = {
     redundancy: 'Standard_LRS'
     access: access
     containers: [deploymentContainer]
-    keepVersions: false
+    keepOverwritten: false
     softDeleteDays: softDeleteDays
   }
 }
@@ -213,7 +217,7 @@ module mailStorage 'app/storage.bicep' = {
     containers: ['message-bodies']
     tables: ['messages', 'mailboxes', 'accounts', 'signins']
     queues: ['mailbox-sync', 'mailbox-sync-poison']
-    keepVersions: true
+    keepOverwritten: true
     softDeleteDays: softDeleteDays
   }
 }
@@ -294,6 +298,7 @@ module functionApp 'app/function-app.bicep' = {
     instanceMemoryMB: instanceMemoryMB
     maximumInstanceCount: maximumInstanceCount
     alwaysReadyHttpInstances: alwaysReadyHttpInstances
+    alwaysReadySyncInstances: alwaysReadySyncInstances
     httpConcurrency: httpConcurrency
     threadCount: threadCount
     settings: {
@@ -337,7 +342,9 @@ module budget 'app/budget.bicep' = if (monthlyBudget > 0 && !empty(alertEmail)) 
   params: {
     name: '${abbreviations.budget}${token}'
     amount: max(monthlyBudget, 1)
-    startDate: budgetStartDate
+    startDate: empty(budgetStartDate)
+      ? fail('With monthlyBudget, budgetStartDate is needed: docs/deploy.md, What it costs.')
+      : budgetStartDate
     email: alertEmail
   }
 }

@@ -48,6 +48,10 @@ param maximumInstanceCount int
 @minValue(0)
 param alwaysReadyHttpInstances int
 
+@description('Instances that are kept warm for sync_mailbox. With none, a hint to a quiet app waits for one to start.')
+@minValue(0)
+param alwaysReadySyncInstances int
+
 @description('HTTP requests that an instance takes at once.')
 @minValue(1)
 @maxValue(1000)
@@ -60,6 +64,18 @@ param threadCount int
 
 @description('The program\'s own settings.')
 param settings appSettings
+
+@description('What is kept warm: all HTTP functions share a group, every other function is one of its own.')
+var alwaysReady = [
+  {
+    name: 'http'
+    instanceCount: alwaysReadyHttpInstances
+  }
+  {
+    name: 'function:sync_mailbox'
+    instanceCount: alwaysReadySyncInstances
+  }
+]
 
 @description('Settings of the program by name.')
 type appSettings = {
@@ -124,14 +140,7 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
       scaleAndConcurrency: {
         instanceMemoryMB: instanceMemoryMB
         maximumInstanceCount: maximumInstanceCount
-        alwaysReady: alwaysReadyHttpInstances == 0
-          ? []
-          : [
-              {
-                name: 'http'
-                instanceCount: alwaysReadyHttpInstances
-              }
-            ]
+        alwaysReady: filter(alwaysReady, group => group.instanceCount > 0)
         triggers: {
           http: {
             perInstanceConcurrency: httpConcurrency
@@ -152,6 +161,9 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
         APPLICATIONINSIGHTS_CONNECTION_STRING: applicationInsightsConnectionString
         APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
         AZURE_CLIENT_ID: identityClientId
+        // In bytes, refused by the host before a worker has them. Graph's notifications are the largest legitimate
+        // requests, and what webhook_receiver takes of them at the most.
+        FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '1048576'
         PYTHON_THREADPOOL_THREAD_COUNT: string(threadCount)
       },
       settings

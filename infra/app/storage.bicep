@@ -29,13 +29,13 @@ param tables string[] = []
 @description('Queues to create.')
 param queues string[] = []
 
-@description('Days in which a deleted blob or container can be brought back.')
+@description('Days in which a deleted container can be brought back, and a blob too where what was overwritten is kept.')
 @minValue(1)
 @maxValue(365)
 param softDeleteDays int
 
-@description('Keep what a blob held before it was overwritten or deleted, for as long as deleted blobs are kept.')
-param keepVersions bool
+@description('Keep for those days what a blob held before it was overwritten or deleted.')
+param keepOverwritten bool
 
 resource account 'Microsoft.Storage/storageAccounts@2025-08-01' = {
   name: name
@@ -65,11 +65,17 @@ resource account 'Microsoft.Storage/storageAccounts@2025-08-01' = {
   resource blobs 'blobServices' = {
     name: 'default'
     properties: {
-      isVersioningEnabled: keepVersions
-      deleteRetentionPolicy: {
-        enabled: true
-        days: softDeleteDays
-      }
+      isVersioningEnabled: keepOverwritten
+      // Without versions, soft delete keeps a copy at every overwrite. The Functions host overwrites its own blobs, for
+      // leases, schedules and keys, all day long, and nobody would ever bring one back.
+      deleteRetentionPolicy: keepOverwritten
+        ? {
+            enabled: true
+            days: softDeleteDays
+          }
+        : {
+            enabled: false
+          }
       containerDeleteRetentionPolicy: {
         enabled: true
         days: softDeleteDays
@@ -88,7 +94,7 @@ resource account 'Microsoft.Storage/storageAccounts@2025-08-01' = {
 
   // Versions that no row names any more would stay, and be paid for, without end. A body itself never strays: its
   // name follows from its message, so a run that is repeated after a crash writes the same blob again.
-  resource lifecycle 'managementPolicies' = if (keepVersions) {
+  resource lifecycle 'managementPolicies' = if (keepOverwritten) {
     name: 'default'
     properties: {
       policy: {

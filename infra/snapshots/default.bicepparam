@@ -3,4 +3,3 @@ using '../main.bicep'
 
 param environmentName = 'example'
 param location = 'westeurope'
-param budgetStartDate = '2026-01-01'

@@ -5,4 +5,3 @@ param environmentName = 'example'
 param location = 'westeurope'
 param createAppRegistration = false
 param existingClientId = '66666666-6666-4666-8666-666666666666'
-param budgetStartDate = '2026-01-01'

@@ -6,7 +6,9 @@ import re
 import pytest
 
 from mailsync import settings
+from mailsync.adapters import storage
 from mailsync.settings import Settings
+from tests.infra import served
 from tests.infra.kept import (
     INFRA,
     ROOT,
@@ -20,6 +22,7 @@ from tests.infra.kept import (
     resources,
     template,
 )
+from webhook_receiver.blueprint import LARGEST_BODY
 
 every = pytest.mark.parametrize("snapshot", SNAPSHOTS)
 
@@ -31,6 +34,7 @@ PLATFORM_SETTINGS = {
     "AzureWebJobsStorage__clientId",
     "APPLICATIONINSIGHTS_CONNECTION_STRING",
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+    "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT",
     "PYTHON_THREADPOOL_THREAD_COUNT",
 }
 SETTINGS_WITHOUT_IDENTITY = {"ENTRA_CLIENT_SECRET", "KEY_VAULT_CREDENTIAL", "MAIL_STORAGE"}
@@ -71,13 +75,18 @@ class TestSettings:
     def test_none_that_flex_consumption_has_dropped(self, snapshot):
         # https://learn.microsoft.com/azure/azure-functions/functions-app-settings#flex-consumption-plan-deprecations
         dropped = re.compile(
-            "FUNCTIONS_|WEBSITE_(CONTENT|RUN_FROM|NODE|TIME_ZONE|VNET)|ENABLE_ORYX|SCM_DO_BUILD|linuxFxVersion"
+            "FUNCTIONS_(EXTENSION|WORKER|MAX_HTTP)|WEBSITE_(CONTENT|RUN_FROM|NODE|TIME_ZONE|VNET)|ENABLE_ORYX|SCM_DO_BUILD|linuxFxVersion"
         )
         assert not [name for name in app_settings(snapshot) if dropped.match(name)]
         assert (
             not {"linuxFxVersion", "alwaysOn"}
             & only(snapshot, "Microsoft.Web/sites")["properties"]["siteConfig"].keys()
         )
+
+    @every
+    def test_host_refuses_what_the_webhook_would_refuse(self, snapshot):
+        # In bytes: https://learn.microsoft.com/azure/azure-functions/functions-app-settings
+        assert int(app_settings(snapshot)["FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"]) == LARGEST_BODY
 
     @every
     def test_connections_go_by_identity(self, snapshot):
@@ -125,9 +134,17 @@ class TestFunctionApp:
         assert host["id"] in deployment["value"]
         assert f"'{package}'" in deployment["value"]
 
-    def test_one_warm_http_instance(self):
+    def test_one_warm_instance_for_http_and_one_for_hints(self):
         scale = only("default", "Microsoft.Web/sites")["properties"]["functionAppConfig"]["scaleAndConcurrency"]
-        assert scale["alwaysReady"] == [{"name": "http", "instanceCount": 1}]
+        worker = next(
+            name
+            for name, bindings in served.functions().items()
+            if any(binding.get("queueName") == storage.QUEUE for binding in bindings)
+        )
+        assert scale["alwaysReady"] == [
+            {"name": "http", "instanceCount": 1},
+            {"name": f"function:{worker}", "instanceCount": 1},
+        ]
 
     def test_threads_suffice_for_what_an_instance_is_given(self):
         queues = json.loads((ROOT / "host.json").read_text())["extensions"]["queues"]

@@ -51,16 +51,26 @@ class TestStores:
     @every
     def test_deleted_and_overwritten_bodies_come_back_and_then_go(self, snapshot):
         _, mail = host_and_mail(snapshot)
-        blobs = {
-            each["name"].split("/")[0]: each["properties"] for each in resources(snapshot, f"{STORAGE}/blobServices")
-        }
-        for properties in blobs.values():
-            assert properties["deleteRetentionPolicy"] == {"enabled": True, "days": 14}
-            assert properties["containerDeleteRetentionPolicy"] == {"enabled": True, "days": 14}
-        assert blobs[mail["name"]]["isVersioningEnabled"] is True
+        properties = self.blob_service(snapshot, mail)
+        assert properties["deleteRetentionPolicy"] == {"enabled": True, "days": 14}
+        assert properties["containerDeleteRetentionPolicy"] == {"enabled": True, "days": 14}
+        assert properties["isVersioningEnabled"] is True
         (rule,) = only(snapshot, f"{STORAGE}/managementPolicies")["properties"]["policy"]["rules"]
         # Only what was replaced or deleted may go: a rule on current blobs would take bodies that rows still name.
         assert rule["definition"]["actions"] == {"version": {"delete": {"daysAfterCreationGreaterThan": 14}}}
+
+    @every
+    def test_nothing_is_kept_of_the_blobs_that_the_host_overwrites_all_day(self, snapshot):
+        host, _ = host_and_mail(snapshot)
+        properties = self.blob_service(snapshot, host)
+        assert properties["deleteRetentionPolicy"] == {"enabled": False}
+        assert properties["isVersioningEnabled"] is False
+        # The container of the function keys is never overwritten, and would be missed.
+        assert properties["containerDeleteRetentionPolicy"] == {"enabled": True, "days": 14}
+
+    def blob_service(self, snapshot: str, account: dict) -> dict:
+        services = resources(snapshot, f"{STORAGE}/blobServices")
+        return next(each["properties"] for each in services if each["name"] == f"{account['name']}/default")
 
     @every
     def test_vault(self, snapshot):
