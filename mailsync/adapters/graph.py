@@ -4,11 +4,12 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import msgspec
 
+from mailsync import json_reader
 from mailsync.adapters import graph_messages as wire
 from mailsync.adapters.graph_errors import error_of, is_missing
 from mailsync.adapters.graph_transport import (
@@ -47,14 +48,19 @@ class _User(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class _Part(msgspec.Struct, frozen=True):
-    id: str
+    id: str | int
     status: int
-    headers: dict[str, str] | None = None
+    headers: dict[str, Any] | None = None
     body: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 class _Parts(msgspec.Struct, frozen=True):
     responses: list[_Part]
+
+
+_id_decoder = msgspec.json.Decoder(_Id)
+_user_decoder = msgspec.json.Decoder(_User)
+_parts_decoder = msgspec.json.Decoder(_Parts)
 
 
 class GraphClient:
@@ -91,13 +97,13 @@ class GraphClient:
     def me(self) -> Profile:
         """GET /me: https://learn.microsoft.com/graph/api/user-get."""
         raw = self._transport.get("me", "/me?$select=id,displayName,mail,userPrincipalName")
-        user = _read("me", raw, lambda raw: msgspec.json.decode(raw, type=_User))
+        user = _read("me", raw, partial(json_reader.read, decoder=_user_decoder))
         return Profile(user.id.lower(), user.user_principal_name, user.mail or "", user.display_name or "")
 
     def folder_id(self, folder: str) -> str:
         """GET /me/mailFolders/{id}: https://learn.microsoft.com/graph/api/mailfolder-get."""
         raw = self._transport.get("folder_id", f"{_folder(folder)}?$select=id")
-        return _read("folder_id", raw, lambda raw: msgspec.json.decode(raw, type=_Id)).id
+        return _read("folder_id", raw, partial(json_reader.read, decoder=_id_decoder)).id
 
     def count(self, folder: str, since: datetime) -> int:
         """GET …/messages with $count: https://learn.microsoft.com/graph/query-parameters#count-parameter."""
@@ -185,8 +191,8 @@ class GraphClient:
             for n, message_id in enumerate(ids)
         ]
         raw = self._transport.post("messages", "/$batch", msgspec.json.encode({"requests": requests}), pages)
-        answers = _read("messages", raw, lambda raw: msgspec.json.decode(raw, type=_Parts)).responses
-        parts = {part.id: part for part in answers}
+        answers = _read("messages", raw, partial(json_reader.read, decoder=_parts_decoder)).responses
+        parts = {str(part.id): part for part in answers}
         forgotten = _Part("", 504)
         return {message_id: _answer(parts.get(str(n), forgotten)) for n, message_id in enumerate(ids)}
 
@@ -203,12 +209,13 @@ def _read[T](operation: str, raw: bytes, decode: Callable[[bytes], T]) -> T:
     """Decodes an answer; one that is not what it should be is Graph's trouble, and passes."""
     try:
         return decode(raw)
-    except ValueError as error:
+    except json_reader.Unreadable as error:
         raise RetryLater("graph_unavailable", f"{operation}: the answer is not what Graph documents") from error
 
 
 def _answer(part: _Part) -> Answer:
-    return Answer(part.status, {name.lower(): value for name, value in (part.headers or {}).items()}, bytes(part.body))
+    headers = {name.lower(): str(value) for name, value in (part.headers or {}).items()}
+    return Answer(part.status, headers, bytes(part.body))
 
 
 def _gravity(error: MailsyncError) -> tuple[bool, float]:

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import msgspec
 
+from mailsync import json_reader
 from mailsync.adapters.http import Answer, retry_after
 from mailsync.errors import FilterRefused, MailsyncError, ReconnectRequired, Rejected, RetryLater, SyncStateLost
 
@@ -29,22 +30,27 @@ class _Body(msgspec.Struct, frozen=True):
     error: _Inner = _Inner()
 
 
+_decoder = msgspec.json.Decoder(_Body)
+
+
 def code_of(answer: Answer) -> str:
     """Graph's error code, as far as it is a plain word; "" where there is none."""
-    try:
-        code = msgspec.json.decode(answer.body, type=_Body).error.code
-    except ValueError:
-        return ""
+    code = _said(answer).code
     return code if re.fullmatch(r"[A-Za-z0-9_.\-]{1,80}", code) else ""
 
 
 def is_about(answer: Answer, *words: str) -> bool:
     """Whether Graph's sentence holds one of the words, where its code alone does not tell refusals apart."""
-    try:
-        sentence = msgspec.json.decode(answer.body, type=_Body).error.message.lower()
-    except ValueError:
-        return False
+    sentence = _said(answer).message.lower()
     return any(word in sentence for word in words)
+
+
+def _said(answer: Answer) -> _Inner:
+    """What the error's body says; a body that is none says nothing, and a code is good without a message."""
+    try:
+        return json_reader.read(answer.body, _decoder, on_loss=json_reader.quiet).error
+    except json_reader.Unreadable:
+        return _Inner()
 
 
 def is_missing(answer: Answer) -> bool:

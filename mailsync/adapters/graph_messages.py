@@ -1,19 +1,19 @@
 """What Graph says of messages: its JSON as typed structs, and their conversion to contract columns.
 
-https://learn.microsoft.com/graph/api/resources/message. Decoding is strict first, which is fast; where an
-answer holds something of a wrong type, it is read again property by property, so that one odd property
-costs that property alone and never a message.
+https://learn.microsoft.com/graph/api/resources/message. An odd property costs that property alone and never a
+message; how, `mailsync/json_reader.py` says.
 """
 
-import json
 import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from mailsync import json_reader
+from mailsync.json_reader import ESSENTIAL
 from mailsync.models import Message
 
 SELECT = (
@@ -92,39 +92,27 @@ class WireMessage(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
 
 class WirePage(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of messages with its links, which are opaque."""
+    """A page of messages with its links, which are opaque. A page that seems to have none would end the reading."""
 
     value: list[WireMessage]
-    next_link: str | None = msgspec.field(name="@odata.nextLink", default=None)
-    delta_link: str | None = msgspec.field(name="@odata.deltaLink", default=None)
+    next_link: Annotated[str | None, ESSENTIAL] = msgspec.field(name="@odata.nextLink", default=None)
+    delta_link: Annotated[str | None, ESSENTIAL] = msgspec.field(name="@odata.deltaLink", default=None)
     count: int | None = msgspec.field(name="@odata.count", default=None)
 
 
-_FIELDS = {field.encode_name: field for field in msgspec.structs.fields(WireMessage)}
 _page_decoder = msgspec.json.Decoder(WirePage)
 _message_decoder = msgspec.json.Decoder(WireMessage)
 _encoder = msgspec.json.Encoder()
 
 
 def page(raw: bytes) -> WirePage:
-    """A page as Graph sent it. Raises ValueError where it is no JSON, or no page."""
-    try:
-        return _page_decoder.decode(raw)
-    except ValueError:  # msgspec's errors are ValueErrors
-        loose = _loose(raw)
-    items = loose.get("value")
-    if not isinstance(items, list):
-        raise ValueError("the answer holds no list of messages")  # noqa: TRY004, what is read is a text
-    links = {name: value for name, value in loose.items() if name != "value"}
-    return msgspec.convert(links | {"value": [_mend(item) for item in items]}, WirePage)
+    """A page as Graph sent it. Raises json_reader.Unreadable where it is no JSON, or no page."""
+    return json_reader.read(raw, _page_decoder)
 
 
 def message(raw: bytes) -> WireMessage:
-    """One message as Graph sent it. Raises ValueError where it is no JSON object."""
-    try:
-        return _message_decoder.decode(raw)
-    except ValueError:
-        return _mend(_loose(raw))
+    """One message as Graph sent it. Raises json_reader.Unreadable where it is no JSON object."""
+    return json_reader.read(raw, _message_decoder)
 
 
 def to_messages(wire: Iterable[WireMessage]) -> tuple[Message, ...]:
@@ -200,35 +188,3 @@ def _utc(value: datetime) -> datetime | None:
     except OverflowError:
         return None
     return moment if moment >= _FIRST_TIME else None
-
-
-def _loose(raw: bytes) -> dict[str, Any]:
-    """JSON that msgspec refuses for its text: Windows text may hold half of a surrogate pair."""
-    loose = json.loads(raw.decode("utf-8", "replace"))
-    if not isinstance(loose, dict):
-        raise ValueError("the answer is no JSON object")  # noqa: TRY004, what is read is a text
-    return loose
-
-
-def _mend(item: object) -> WireMessage:
-    """Takes each property that has its right type, and leaves the others out."""
-    kept = {}
-    for name, value in item.items() if isinstance(item, dict) else ():
-        if (field := _FIELDS.get(name)) is None:
-            continue
-        try:
-            kept[field.name] = msgspec.convert(_whole(value), field.type)
-        except msgspec.ValidationError:
-            _log.warning("a message's property %s has an unexpected type and was left out", name)
-    return WireMessage(**kept)
-
-
-def _whole(value: Any) -> Any:
-    """Puts U+FFFD in the place of halves of surrogate pairs, which no UTF-8 can hold."""
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, list):
-        return [_whole(entry) for entry in value]
-    if isinstance(value, dict):
-        return {name: _whole(entry) for name, entry in value.items()}
-    return value

@@ -7,16 +7,18 @@ import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
 import msgspec
 
+from mailsync import json_reader
 from mailsync.adapters.graph_errors import error_of, is_about
 from mailsync.adapters.graph_transport import GraphTransport
 from mailsync.adapters.http import Answer
 from mailsync.clock import utc_now
 from mailsync.errors import MailsyncError, Rejected, RetryLater
+from mailsync.json_reader import ESSENTIAL
 from mailsync.ports import Clock, GetToken
 
 if TYPE_CHECKING:
@@ -33,7 +35,11 @@ class _Subscription(msgspec.Struct, frozen=True, rename="camel"):
 
 class _Page(msgspec.Struct, frozen=True):
     value: list[_Subscription]
-    next_link: str | None = msgspec.field(default=None, name="@odata.nextLink")
+    next_link: Annotated[str | None, ESSENTIAL] = msgspec.field(default=None, name="@odata.nextLink")
+
+
+_subscription_decoder = msgspec.json.Decoder(_Subscription)
+_page_decoder = msgspec.json.Decoder(_Page)
 
 
 class GraphSubscriptions:
@@ -98,16 +104,16 @@ class GraphSubscriptions:
     def existing(self) -> dict[str, str]:
         """GET /subscriptions: https://learn.microsoft.com/graph/api/subscription-list."""
         operation = "list_subscriptions"
-        page = _read(operation, self._transport.get(operation, "/subscriptions"), _Page)
+        page = _read(operation, self._transport.get(operation, "/subscriptions"), _page_decoder)
         found = list(page.value)
         while page.next_link:
-            page = _read(operation, self._transport.follow(operation, page.next_link), _Page)
+            page = _read(operation, self._transport.follow(operation, page.next_link), _page_decoder)
             found += page.value
         return {one.id: folder for one in found if (folder := _folder(one.resource))}
 
     def _change(self, operation: str, method: str, path: str, body: dict[str, str]) -> _Subscription:
         raw = self._transport.change(operation, method, path, msgspec.json.encode(body), _refusal)
-        return _read(operation, raw, _Subscription)
+        return _read(operation, raw, _subscription_decoder)
 
 
 def _refusal(operation: str, answer: Answer, now: datetime) -> MailsyncError:
@@ -132,10 +138,10 @@ def _reason(operation: str, answer: Answer) -> str:
     return "subscription_refused"
 
 
-def _read[Shape](operation: str, raw: bytes, shape: type[Shape]) -> Shape:
+def _read[Shape](operation: str, raw: bytes, decoder: msgspec.json.Decoder[Shape]) -> Shape:
     try:
-        return msgspec.json.decode(raw, type=shape)
-    except ValueError as error:
+        return json_reader.read(raw, decoder)
+    except json_reader.Unreadable as error:
         raise RetryLater("graph_unavailable", f"{operation}: the answer is not what Graph documents") from error
 
 

@@ -422,3 +422,53 @@ def test_an_entry_that_the_batch_forgot_is_asked_again():
 
 def test_no_ids_no_request():
     assert Client().messages([]) == {}
+
+
+def test_half_of_a_surrogate_pair_in_a_batch_costs_that_character():
+    half = rb'{"id":"0","status":200,"body":{"id":"m1","subject":"half \ud83d"}}'
+    parts = half + b',{"id":"1","status":200,"body":{"id":"m2","subject":"whole"}}'
+    found = Client(Reply(200, b'{"responses":[' + parts + b"]}")).messages(["m1", "m2"])
+    assert {name: message.columns["subject"] for name, message in found.items()} == {
+        "m1": "half \ufffd",
+        "m2": "whole",
+    }
+
+
+def test_odd_entries_and_headers_of_a_batch_cost_themselves():
+    part = b'{"id":1,"status":200,"headers":{"Retry-After":5,"X":null},"body":{"id":"m2"}}'
+    client = Client(
+        Reply(200, b'{"responses":[null,{"id":"0","status":"odd"},' + part + b"]}"),
+        batch({"status": 200, "headers": [], "body": {"id": "m1"}}),
+    )
+    assert set(client.messages(["m1", "m2"])) == {"m1", "m2"}
+
+
+@pytest.mark.parametrize("error", [{"message": None}, {"message": 5}, {"message": None, "innerError": []}, {}])
+def test_an_error_without_a_usable_message_keeps_its_code(error):
+    body = {"error": {"code": "ErrorQuotaExceeded", **error}}
+    with pytest.raises(RetryLater, match=r"mailbox_full.*ErrorQuotaExceeded"):
+        Client(Reply(403, body, {"Retry-After": "77"})).start_delta("inbox", NOW)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda c: c.me(),
+        lambda c: c.folder_id("inbox"),
+        lambda c: c.count("inbox", NOW),
+        lambda c: c.start_delta("inbox", NOW),
+        lambda c: c.history("inbox", NOW, None, 0),
+        lambda c: c.messages(["m1"]),
+    ],
+)
+@pytest.mark.parametrize(
+    "raw", [b'{"value":[{"id":"m', b"", b"[null]", b"[" * 100_000, b'"\xff', b'{"id":5,"value":5}']
+)
+def test_half_an_answer_passes(ask, raw):
+    with pytest.raises(RetryLater, match="graph_unavailable"):
+        ask(Client(Reply(200, raw)))
+
+
+def test_a_page_of_history_with_an_odd_link_is_not_its_last():
+    with pytest.raises(RetryLater, match="graph_unavailable"):
+        Client(Reply(200, {"value": [{"id": "m"}], "@odata.nextLink": 5})).history("inbox", NOW, None, 0)

@@ -126,12 +126,41 @@ def test_the_first_and_the_last_time_that_a_table_can_hold(text):
 
 def test_a_property_of_a_wrong_type_costs_that_property_alone(caplog):
     with caplog.at_level(logging.WARNING):
-        message = one(**dict(WHOLE, subject=5, isRead="yes", receivedDateTime="yesterday", toRecipients=[3]))
+        message = one(**dict(WHOLE, subject=5, isRead="yes", receivedDateTime="yesterday", toRecipients=3))
     whole = one(**WHOLE).columns
     lost = {"subject", "isRead", "receivedDateTime", "toRecipients"}
     assert message.columns == {name: value for name, value in whole.items() if name not in lost}
     assert "subject" in caplog.text
     assert "yesterday" not in caplog.text
+
+
+@pytest.mark.parametrize("odd", [None, 3, "ann@example.org", [], True])
+def test_an_odd_entry_of_a_list_costs_that_entry(odd):
+    columns = one(id="m1", toRecipients=[odd, PERSON], ccRecipients=[odd], subject="Hello").columns
+    assert columns == {
+        "toRecipients": '[{"address":"ann@example.org","name":"Ann \u2603"}]',
+        "ccRecipients": "[]",
+        "subject": "Hello",
+    }
+
+
+def test_an_odd_part_of_an_address_costs_that_part():
+    odd = {"emailAddress": {"address": "ann@example.org", "name": 3}}
+    assert one(id="m1", toRecipients=[odd]).columns == {"toRecipients": '[{"address":"ann@example.org","name":""}]'}
+
+
+def test_an_odd_header_costs_that_header():
+    good = {"name": "X-A", "value": "1"}
+    columns = one(id="m1", internetMessageHeaders=[None, good, 5, {"name": ["X-B"], "value": 2}]).columns
+    assert json.loads(columns["headers"]) == [good, {"name": "", "value": ""}]
+
+
+def test_an_odd_message_of_a_page_costs_that_message():
+    page = wire.page(b'{"value":[null,{"id":"a"},[],{"id":"b","from":{"emailAddress":[]}}]}')
+    assert [(message.id, dict(message.columns)) for message in wire.to_messages(page.value)] == [
+        ("a", {}),
+        ("b", {"fromAddress": "", "fromName": ""}),
+    ]
 
 
 def test_an_entry_without_an_id_is_left_out(caplog):
