@@ -49,10 +49,14 @@ class _Item(msgspec.Struct, frozen=True, rename="camel"):
     """A change notification or a lifecycle notification; either URL may get either.
 
     https://learn.microsoft.com/graph/api/resources/changenotification
+
+    Exchange is reported to give the tenant of lifecycle notifications as `organizationId`, which is documented
+    nowhere: https://github.com/microsoftgraph/msgraph-sdk-dotnet/issues/3103
     """
 
     subscription_id: str
     tenant_id: str | None = None
+    organization_id: str | None = None
     client_state: str | None = None
     change_type: str | None = None
     lifecycle_event: str | None = None
@@ -156,10 +160,13 @@ def parse(body: bytes) -> _Items:
 def owner(find: FindKey, item: _Item) -> str | None:
     """The mailbox that a genuine item is of; None for a forged one. Raises what `find` raises.
 
-    The clientState must be ours, and tenant and user must be those that it was made for.
+    The clientState must be ours, which proves tenant and user by itself; what the item says of them must agree.
     """
     mailbox_id = client_state.verify(find, item.client_state or "")
-    if mailbox_id is None or (item.tenant_id or "").lower() != mailbox_id[:36]:
+    if mailbox_id is None:
+        return None
+    tenants = filter(None, (item.tenant_id, item.organization_id))
+    if any(tenant.lower() != mailbox_id[:36] for tenant in tenants):
         return None
     user = _USER.match(item.resource or "")
     return mailbox_id if user is None or user[1].lower() == mailbox_id[37:] else None

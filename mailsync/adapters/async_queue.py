@@ -12,6 +12,7 @@ import base64
 import ssl
 from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import aiohttp
 from yarl import URL
@@ -25,7 +26,7 @@ from mailsync.models import Hint
 from mailsync.ports import Clock
 from mailsync.settings import Storage
 
-_HEADERS = {"x-ms-version": "2024-08-04", "Content-Type": "application/xml"}
+_HEADERS = {"x-ms-version": "2024-08-04", "Accept": "application/xml", "Content-Type": "application/xml"}
 _SCOPE = "https://storage.azure.com/.default"
 _RENEWED_BEFORE = timedelta(minutes=5)
 """Before it expires, as the SDK does with a token."""
@@ -39,6 +40,7 @@ class AsyncStorageHintQueue:
         self, storage: Storage, connect_timeout: float = 1, read_timeout: float = 1, clock: Clock = utc_now
     ) -> None:
         """Timeouts in seconds, of each of two attempts: both fit into the time that Graph waits for an answer."""
+        self._clock = clock
         self._timeout = aiohttp.ClientTimeout(sock_connect=connect_timeout, sock_read=read_timeout)
         self._session: aiohttp.ClientSession | None = None
         if storage.connection_string:
@@ -61,10 +63,12 @@ class AsyncStorageHintQueue:
 
     async def _put(self, content: bytes) -> MailsyncError | None:
         """One attempt; what was wrong with it."""
-        authorization = {"Authorization": f"Bearer {await self._tokens.get()}"} if self._tokens else {}
+        headers = _HEADERS | {"x-ms-date": format_datetime(self._clock().astimezone(UTC), usegmt=True)}
+        if self._tokens:
+            headers["Authorization"] = f"Bearer {await self._tokens.get()}"
         try:
             async with (await self._opened()).post(
-                self._address(), data=content, headers=_HEADERS | authorization, allow_redirects=False
+                self._address(), data=content, headers=headers, allow_redirects=False
             ) as answer:
                 await answer.read()  # else the connection is not used again
                 if answer.status == 201:

@@ -6,7 +6,8 @@ https://learn.microsoft.com/graph/change-notifications-delivery-webhooks
 import asyncio
 import random
 from collections.abc import Coroutine
-from datetime import timedelta
+from datetime import timedelta, timezone
+from itertools import cycle
 from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
@@ -44,6 +45,7 @@ class Push:
         self.timing = Timing()
         self.trust: ssl.SSLContext | bool = True
         self.endpoints: dict[str, Endpoint] = {}
+        self._lifecycle_shapes = cycle((_as_exchange_sends_it, _as_documented))
         self.client: httpx.AsyncClient
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -80,9 +82,12 @@ class Push:
                 loop.call_soon_threadsafe(self._emit, notification)
 
     def lifecycle(self, subscription: Subscription, event: LifecycleEvent) -> None:
-        """Sends a lifecycle event: https://learn.microsoft.com/graph/change-notifications-lifecycle-events."""
+        """Sends a lifecycle event: https://learn.microsoft.com/graph/change-notifications-lifecycle-events.
+
+        In the shape that Exchange is reported to send and in the documented one, in turn.
+        """
         if subscription.lifecycle_url:
-            body = {**_envelope(subscription), "lifecycleEvent": event}
+            body = next(self._lifecycle_shapes)(subscription, event)
             self._endpoint(subscription.lifecycle_url).add(Notification(subscription, body, lifecycle=True))
 
     def remove(self, subscription: Subscription, *, silent: bool) -> None:
@@ -198,4 +203,32 @@ def _envelope(subscription: Subscription) -> dict[str, Any]:
         "subscriptionExpirationDateTime": subscription_time(subscription.expires_at),
         "clientState": subscription.client_state,
         "tenantId": subscription.tenant_id,
+    }
+
+
+def _as_documented(subscription: Subscription, event: LifecycleEvent) -> dict[str, Any]:
+    return {**_envelope(subscription), "lifecycleEvent": event}
+
+
+def _as_exchange_sends_it(subscription: Subscription, event: LifecycleEvent) -> dict[str, Any]:
+    """Seen by many, documented nowhere: the tenant under another name, a time with an offset, nulls.
+
+    https://github.com/microsoftgraph/msgraph-sdk-dotnet/issues/3103,
+    https://github.com/microsoftgraph/msgraph-sdk-java/issues/1551
+    """
+    pacific = subscription.expires_at.astimezone(timezone(timedelta(hours=-8)))
+    return {
+        "lifecycleEvent": event,
+        "subscriptionId": subscription.id,
+        "resource": f"Subscriptions/{subscription.id}",
+        "clientState": subscription.client_state,
+        "sequence": None,
+        "resourceData": {
+            "@odata.type": "#microsoft.graph.subscription",
+            "@odata.id": f"subscriptions/{subscription.id}",
+            "id": subscription.id,
+        },
+        "encryptedContent": None,
+        "organizationId": subscription.tenant_id,
+        "subscriptionExpirationDateTime": f"{pacific:%Y-%m-%dT%H:%M:%S.%f}0-08:00",
     }

@@ -6,11 +6,13 @@ import json
 import re
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from mailsync.adapters.async_queue import AsyncStorageHintQueue
+from mailsync.adapters.queue import StorageHintQueue
 from mailsync.errors import Misconfigured, Rejected, RetryLater
 from mailsync.models import Hint, mailbox_id
 from mailsync.settings import Storage
@@ -30,6 +32,7 @@ class Service:
     def __init__(self, *answers):
         self._answers = list(answers)
         self.requests = []
+        self.headers = []
 
     @asynccontextmanager
     async def running(self):
@@ -45,7 +48,9 @@ class Service:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
                 length = int(re.search(r"content-length: (\d+)", head, re.IGNORECASE)[1])
-                self.requests.append((head.split("\r\n")[0], (await reader.readexactly(length)).decode()))
+                line, *fields = head.strip().split("\r\n")
+                self.requests.append((line, (await reader.readexactly(length)).decode()))
+                self.headers.append({name.lower(): value for name, value in (field.split(": ", 1) for field in fields)})
                 answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
                 if answer is SILENCE:
                     continue
@@ -83,6 +88,28 @@ def test_one_request_a_hint(trusted):
     assert line.startswith("POST /account/mailbox-sync/messages?messagettl=604800&")
     text = re.fullmatch(r"<QueueMessage><MessageText>([A-Za-z0-9+/=]+)</MessageText></QueueMessage>", body)[1]
     assert json.loads(base64.b64decode(text, validate=True))["mailboxId"] == BOX
+
+
+def test_the_request_has_the_headers_of_the_sdks_own(trusted):
+    """https://learn.microsoft.com/rest/api/storageservices/put-message#request-headers: the date is required."""
+    listed = b"<QueueMessagesList><QueueMessage><MessageId>1</MessageId></QueueMessage></QueueMessagesList>"
+    head = f"HTTP/1.1 201 Created\r\nContent-Type: application/xml\r\nContent-Length: {len(listed)}\r\n\r\n"
+    service = Service(head.encode() + listed, CREATED)
+
+    async def sending():
+        async with service.running() as address:
+            storage = Storage(connection_string=f"AccountName=account;AccountKey={KEY};QueueEndpoint={address};")
+            await asyncio.to_thread(StorageHintQueue(storage).send, HINT)
+            await AsyncStorageHintQueue(storage, clock=lambda: NOW).send(HINT)
+
+    asyncio.run(sending())
+    theirs, ours = service.headers
+    # The SDK signs each request where ours have a signature in the address; the others are its own affair.
+    assert theirs.keys() - ours.keys() == {"authorization", "connection", "x-ms-client-request-id"}
+    assert ours.keys() <= theirs.keys()
+    assert (ours["accept"], ours["content-type"]) == (theirs["accept"], theirs["content-type"])
+    assert ours["x-ms-date"] == "Wed, 25 Nov 2026 08:30:00 GMT"
+    assert parsedate_to_datetime(theirs["x-ms-date"])
 
 
 @pytest.mark.parametrize("first", [HANG_UP, refused(503, "ServerBusy"), refused(500)])
@@ -135,7 +162,8 @@ def test_a_service_that_cannot_be_reached(trusted):
 def test_a_signature_is_made_anew_before_it_expires(trusted):
     service = Service(CREATED)
     times = [NOW + timedelta(minutes=30 * number) for number in range(9)]
-    clock = iter([NOW, *times])  # the first is for the beginning
+    # The first is for the beginning; each message takes one for its signature and one for its date.
+    clock = iter([NOW, *(time for time in times for _ in range(2))])
     send(service, times=len(times), clock=lambda: next(clock))
     expiries = [parse_qs(urlsplit(line.split(" ")[1]).query)["se"][0] for line, _ in service.requests]
     left = [datetime.fromisoformat(expiry) - time for expiry, time in zip(expiries, times, strict=True)]

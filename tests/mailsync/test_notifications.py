@@ -115,6 +115,24 @@ def test_lifecycle_events(webhook):
     ]
 
 
+def test_a_lifecycle_event_as_exchange_is_reported_to_send_it(webhook):
+    """https://github.com/microsoftgraph/msgraph-sdk-dotnet/issues/3103, /msgraph-sdk-java/issues/1551"""
+    reported = webhook.lifecycle("reauthorizationRequired", tenantId=None, organizationId=TENANT) | {
+        "resource": "Subscriptions/subscription-1",
+        "sequence": None,
+        "resourceData": {
+            "@odata.type": "#microsoft.graph.subscription",
+            "@odata.id": "subscriptions/subscription-1",
+            "id": "subscription-1",
+        },
+        "encryptedContent": None,
+        "subscriptionExpirationDateTime": "2026-12-01T04:18:58.0463343-08:00",
+    }
+    assert webhook.post(reported) == Accepted(items=1, mailboxes=1, forged=0)
+    assert webhook.post(reported | {"tenantId": OTHER_TENANT}).forged == 1
+    assert webhook.hints() == [Hint(BOX, NOW, pushed=True, renew=("subscription-1",))]
+
+
 def test_lifecycle_and_change_notifications_may_be_mixed(webhook):
     webhook.post(
         webhook.lifecycle("subscriptionRemoved"),
@@ -132,9 +150,10 @@ def test_lifecycle_and_change_notifications_may_be_mixed(webhook):
         {"clientState": None},
         {"clientState": ""},
         {"clientState": "secret"},
-        {"tenantId": None},
         {"tenantId": OTHER_TENANT},
-        {"tenantId": ""},
+        {"tenantId": None, "organizationId": OTHER_TENANT},
+        {"organizationId": OTHER_TENANT},
+        {"tenantId": OTHER_TENANT, "organizationId": TENANT},
         {"resource": f"Users/{USERS[2]}/Messages/m1"},
         {"resource": f"users/{USERS[2].upper()}/mailFolders('inbox')/messages/m1"},
     ],
@@ -155,6 +174,10 @@ def test_a_client_state_of_another_mailbox_is_of_no_use(webhook):
     "changes",
     [
         {"tenantId": TENANT.upper()},
+        {"tenantId": None},
+        {"tenantId": ""},
+        {"tenantId": None, "organizationId": TENANT},
+        {"tenantId": "", "organizationId": TENANT.upper()},
         {"resource": f"users/{USERS[1].upper()}/messages/m1"},
         {"resource": "Users/owner@contoso.example/Messages/m1"},
         {"resource": None},

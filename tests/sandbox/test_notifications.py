@@ -173,13 +173,7 @@ def test_no_authorization_no_delivery(inbox, webhook):
     inbox.command("/clock", advanceSeconds=3600)
     inbox.deliver(mail(1))
     (event,) = webhook.wait(path="/lifecycle")
-    assert event == {
-        "subscriptionId": subscription_id,
-        "subscriptionExpirationDateTime": event["subscriptionExpirationDateTime"],
-        "tenantId": inbox.user.tenant_id,
-        "clientState": "the state",
-        "lifecycleEvent": "reauthorizationRequired",
-    }
+    assert (event["lifecycleEvent"], event["subscriptionId"]) == ("reauthorizationRequired", subscription_id)
     inbox.new_token()
     assert inbox.ask("POST", f"/subscriptions/{subscription_id}/reauthorize").status_code == 204
     (second,) = inbox.deliver(mail(2))
@@ -227,6 +221,37 @@ def test_events_by_order(inbox, webhook):
     events = [event["lifecycleEvent"] for event in webhook.wait(3, "/lifecycle")]
     assert sorted(events) == ["missed", "reauthorizationRequired", "subscriptionRemoved"]
     assert inbox.ask("GET").json()["value"] == []
+
+
+def test_lifecycle_events_have_two_shapes_in_turn(inbox, webhook):
+    subscription_id = inbox.subscribe(clientState="the state")
+    for _ in range(4):
+        inbox.fault("reauthorize", address=inbox.address)
+    events = webhook.wait(4, "/lifecycle")
+    reported, documented = ([event for event in events if name in event] for name in ("organizationId", "tenantId"))
+    assert len(reported) == len(documented) == 2
+    assert documented[0] == {
+        "subscriptionId": subscription_id,
+        "subscriptionExpirationDateTime": documented[0]["subscriptionExpirationDateTime"],
+        "tenantId": inbox.user.tenant_id,
+        "clientState": "the state",
+        "lifecycleEvent": "reauthorizationRequired",
+    }
+    assert reported[0].pop("subscriptionExpirationDateTime").endswith("-08:00")
+    assert reported[0] == {
+        "lifecycleEvent": "reauthorizationRequired",
+        "subscriptionId": subscription_id,
+        "resource": f"Subscriptions/{subscription_id}",
+        "clientState": "the state",
+        "sequence": None,
+        "resourceData": {
+            "@odata.type": "#microsoft.graph.subscription",
+            "@odata.id": f"subscriptions/{subscription_id}",
+            "id": subscription_id,
+        },
+        "encryptedContent": None,
+        "organizationId": inbox.user.tenant_id,
+    }
 
 
 def test_orders_that_make_no_sense(inbox):
