@@ -32,7 +32,7 @@ def _refused(error: MailsyncError) -> func.HttpResponse:
     from auth_callback import pages
     from auth_callback.refusals import refusal_for
 
-    if isinstance(error, Misconfigured):
+    if isinstance(error, Misconfigured) and not error.hearsay:
         emit(Event.MISCONFIGURED, reason=error.reason, detail=error.message)
     return pages.refused(error, app().connector.approval_url() if refusal_for(error).approval else None)
 

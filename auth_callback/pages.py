@@ -74,12 +74,15 @@ def done(connection: Connection | None) -> func.HttpResponse:
 
 
 def approved() -> func.HttpResponse:
-    """The page for an administrator who comes back from Microsoft's admin-consent page."""
+    """The page for an administrator who comes back from Microsoft's admin-consent page.
+
+    Anybody can call it up, and nothing of the answer is checked: so it tells what follows, and no fact.
+    """
     return _message(
-        "The app is approved",
-        "Microsoft reports that you have approved the app for your organization. Nothing has been connected yet.",
-        "Tell the owner of the inbox that they can now connect it. If the inbox is yours, do it here.",
-        good=True,
+        "If you approved the app, inboxes can be connected now",
+        "Microsoft sends administrators here once they have approved the app for their organization. This page cannot"
+        " check that; Microsoft Entra shows it under enterprise applications. Nothing has been connected yet.",
+        "Tell the owner of the inbox that they can try to connect it. If the inbox is yours, do it here.",
     )
 
 
@@ -125,8 +128,8 @@ def _approval(url: str) -> dict[str, str]:
     return {"link": url, "mailto": f"mailto:?subject={quote(subject)}&body={quote(body)}"}
 
 
-def _message(title: str, *paragraphs: str, good: bool = False) -> func.HttpResponse:
-    return _page("message.html", {"title": title, "paragraphs": paragraphs, "good": good})
+def _message(title: str, *paragraphs: str) -> func.HttpResponse:
+    return _page("message.html", {"title": title, "paragraphs": paragraphs})
 
 
 def _page(

@@ -137,11 +137,15 @@ REFUSALS: dict[str, Refusal] = {
         f"If it should move: {_ASK}",
         again=False,
     ),
+    # Microsoft's answer is the same after "Cancel" and after its page "Need admin approval".
     "consent_declined": Refusal(
         400,
-        "You did not give consent",
-        "The request was declined on Microsoft’s page, so nothing was connected and nothing was stored.",
-        "If that was not your intention, start again and choose Accept on Microsoft’s page.",
+        "Consent was not given",
+        "Either the request was declined on Microsoft’s page, or that page said that an administrator has to approve"
+        " the app first. Nothing was connected and nothing was stored.",
+        "If Microsoft asked for an administrator’s approval, send the link below to your Microsoft 365 administrator,"
+        " and start again once they have approved. If you declined and did not mean to, start again and choose Accept.",
+        approval=True,
         technical=True,
     ),
     "code_expired": Refusal(
@@ -181,10 +185,12 @@ REFUSALS: dict[str, Refusal] = {
         " details below: the sign-in log in Microsoft Entra shows which policy it was.",
         technical=True,
     ),
+    # Anybody can call this page up, and nothing of the answer is checked: so it tells no fact.
     "admin_declined": Refusal(
         400,
-        "The app was not approved",
-        "Microsoft reports that the approval for the organization was declined or did not succeed.",
+        "If the app was not approved, it still can be",
+        "Microsoft sends administrators here who declined to approve the app for their organization, or whose approval"
+        " did not succeed. This page cannot check which.",
         "An administrator with the right to grant consent for the whole organization can open the link again.",
         again=False,
     ),

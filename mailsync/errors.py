@@ -39,7 +39,15 @@ class ReconnectRequired(MailsyncError):
 
 
 class Misconfigured(MailsyncError):
-    """The operator must act; mailboxes are left as they are."""
+    """The operator must act; mailboxes are left as they are.
+
+    `hearsay`: the word came through a browser, where anybody can make it up: it is shown and counted, and raises no
+    alarm.
+    """
+
+    def __init__(self, reason: str, message: str, *, hearsay: bool = False) -> None:
+        super().__init__(reason, message)
+        self.hearsay = hearsay
 
 
 class Rejected(MailsyncError):

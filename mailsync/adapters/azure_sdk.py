@@ -7,17 +7,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 import requests.adapters
 import requests.utils
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 from azure.core.pipeline.transport import RequestsTransport
-from azure.identity import AzureCliCredential, ManagedIdentityCredential
 
 from mailsync.adapters.http import retry_after
 from mailsync.errors import MailsyncError, Misconfigured, Rejected, RetryLater, StaleWrite
+
+if TYPE_CHECKING:
+    from mailsync.adapters.azure_identity import Identity
 
 CONNECT_TIMEOUT = 10
 """Seconds to connect."""
@@ -39,7 +41,7 @@ class Transport(RequestsTransport):  # type: ignore[misc]  # the SDK exports it 
 
     def __init__(self, service: str, connect_timeout: int = CONNECT_TIMEOUT, read_timeout: int = READ_TIMEOUT) -> None:
         super().__init__(
-            session=_session(), session_owner=False, connection_timeout=connect_timeout, read_timeout=read_timeout
+            session=session(), session_owner=False, connection_timeout=connect_timeout, read_timeout=read_timeout
         )
         self._service = service
 
@@ -54,27 +56,19 @@ class Transport(RequestsTransport):  # type: ignore[misc]  # the SDK exports it 
 
 
 @cache
-def credential(client_id: str, kind: str = "managedidentity") -> ManagedIdentityCredential | AzureCliCredential:
+def credential(client_id: str, kind: str = "managedidentity") -> "Identity":
     """The managed identity of this client id ("": the system-assigned one); it keeps its tokens in memory.
 
     `azurecli`: who is signed in to the Azure CLI on this machine: an operator, or who develops here.
-
-    https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference
     """
-    if kind == "azurecli":
-        return AzureCliCredential(process_timeout=READ_TIMEOUT)
-    return ManagedIdentityCredential(
-        client_id=client_id or None,
-        connection_timeout=CONNECT_TIMEOUT,
-        read_timeout=READ_TIMEOUT,
-        retry_total=RETRIES,
-        retry_backoff_max=LONGEST_WAIT,
-    )
+    from mailsync.adapters.azure_identity import Identity
+
+    return Identity(client_id, kind)
 
 
 def authorities() -> str:
     """The file of certificate authorities that `requests` believes, and with it all clients but the async ones."""
-    verify = _session().merge_environment_settings("https://", {}, None, None, None)["verify"]
+    verify = session().merge_environment_settings("https://", {}, None, None, None)["verify"]
     return requests.utils.DEFAULT_CA_BUNDLE_PATH if verify is True else str(verify)
 
 
@@ -129,12 +123,13 @@ def code_of(error: AzureError) -> str:
 
 
 @cache
-def _session() -> requests.Session:
-    session = requests.Session()
-    session.mount("https://", requests.adapters.HTTPAdapter(pool_connections=8, pool_maxsize=32))
+def session() -> requests.Session:
+    """The process's one session for the SDK's clients."""
+    shared = requests.Session()
+    shared.mount("https://", requests.adapters.HTTPAdapter(pool_connections=8, pool_maxsize=32))
     # The SDK sets the header itself; with an `auth` present, requests does not look into .netrc files for another.
-    session.auth = _unchanged
-    return session
+    shared.auth = _unchanged
+    return shared
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -6,7 +6,6 @@ host alone, no token in its cache, no answer of Entra's in a log or an exception
 
 import hmac
 import logging
-import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from threading import Lock
@@ -143,25 +142,9 @@ class EntraDirectory:
 
 def _assertion(settings: Settings) -> Callable[[], str]:
     """Proves the app by its managed identity's token, which azure-identity keeps while it lives."""
-    from azure.core.exceptions import AzureError, ClientAuthenticationError
-    from azure.identity import ManagedIdentityCredential
+    from mailsync.adapters.azure_identity import Identity
 
     if not settings.identity_client_id:
         raise Misconfigured("no_app_credential", "set AZURE_CLIENT_ID to the managed identity, or ENTRA_CLIENT_SECRET")
-    credential = ManagedIdentityCredential(
-        client_id=settings.identity_client_id, connection_timeout=5, read_timeout=30, retry_total=2
-    )
-
-    def assertion() -> str:
-        try:
-            token: str = credential.get_token(_EXCHANGE).token
-        except ClientAuthenticationError as error:
-            if re.search(r"\b5\d\d,", str(error)):  # azure-identity keeps the endpoint's status in its sentence alone
-                raise RetryLater("identity_unavailable", "the managed identity endpoint failed") from error
-            message = "the managed identity gave no token for api://AzureADTokenExchange; check AZURE_CLIENT_ID"
-            raise Misconfigured("identity_unavailable", message) from error
-        except AzureError as error:
-            raise RetryLater("identity_unavailable", "the managed identity endpoint is out of reach") from error
-        return token
-
-    return assertion
+    identity = Identity(settings.identity_client_id)
+    return lambda: identity.get_token(_EXCHANGE).token

@@ -9,6 +9,7 @@
 | DELETE /faults, /faults/{name} | | cleared |
 | POST /revoke | address, tenantId? | revoked |
 | GET /grants/{address} | | granted, scopes |
+| GET /refresh-tokens | | issued, redeemed, reused: how many, and how often one came again that was refused for it |
 | GET /issued | | secrets: every code, token and clientState, to look for where none may be |
 | POST /redirect-uris | uri | redirectUris |
 | POST /clock | advanceSeconds | now |
@@ -79,6 +80,7 @@ def app(world: World) -> Starlette:
     gets: dict[str, _Handler] = {
         "/faults": _list_faults,
         "/grants/{address}": _show_grant,
+        "/refresh-tokens": _count_refresh_tokens,
         "/issued": _list_issued,
         "/subscriptions": notifications_control.show,
     }
@@ -188,6 +190,10 @@ def _revoke(world: World, body: dict[str, Any]) -> object:
 def _show_grant(world: World, body: dict[str, Any]) -> object:
     grant = world.grants.of_user(_find(world, body).user_id)
     return {"granted": grant is not None, "scopes": sorted(grant.scopes) if grant else []}
+
+
+def _count_refresh_tokens(world: World, _body: dict[str, Any]) -> object:
+    return world.grants.counts()
 
 
 def _list_issued(world: World, _body: dict[str, Any]) -> object:

@@ -32,6 +32,9 @@ CONDITIONAL_ACCESS = register(
     address=None,
     endpoint=one_of("authorize", "token", nullable=True),
 )
+_ADMIN_CONSENT_SAID = register(
+    "admin-consent-said", "Who comes back from 'Need admin approval' is told apart from a decline (AADSTS90094)"
+)
 
 
 class SignIn:
@@ -76,9 +79,12 @@ class SignIn:
         if isinstance(step, Response):
             return step
         parsed, user = step
-        if not self._may_consent(user) and parsed.scopes - self._consented(user):
+        # Who comes back from the page "Need admin approval" has, to the app, declined:
+        # https://learn.microsoft.com/answers/questions/2237594
+        needs_admin = not self._may_consent(user) and parsed.scopes - self._consented(user)
+        if needs_admin and self._world.faults.take(_ADMIN_CONSENT_SAID):
             return self._refuse(parsed, EntraError("access_denied", 90094, "Admin consent is required."))
-        if form.get("decision") != "accept":
+        if needs_admin or form.get("decision") != "accept":
             return self._refuse(
                 parsed, EntraError("access_denied", 65004, "User declined to consent to access the app.")
             )

@@ -14,10 +14,23 @@ from sandbox.microsoft365.entra_scopes import granted_text, parse_scopes
 from sandbox.microsoft365.entra_sign_in import CONDITIONAL_ACCESS
 from sandbox.microsoft365.faults import register
 from sandbox.microsoft365.grants import AuthorizationCode, Grant
+from sandbox.microsoft365.parameters import one_of, whole
 from sandbox.microsoft365.tokens import client_info, graph_token, id_token
 from sandbox.microsoft365.world import User, World
 
 _INVALID_CLIENT = register("invalid-client", "The token endpoint refuses the app's own credential (AADSTS7000222)")
+_REFUSED = register(
+    "token-refused",
+    "The token endpoint answers 400 with `error` and the AADSTS number `code`; `grant`: only authorization_code or"
+    " refresh_token",
+    error="invalid_request",
+    code=whole(70021, 0, 99_999_999),
+    grant=one_of("authorization_code", "refresh_token", nullable=True),
+)
+_SINGLE_USE = register(
+    "refresh-token-single-use",
+    "A refresh token that was redeemed once is refused from then on (AADSTS70000), as other identity providers do",
+)
 
 
 def redeem(world: World, tenant: str, form: dict[str, str]) -> dict[str, Any]:
@@ -26,6 +39,8 @@ def redeem(world: World, tenant: str, form: dict[str, str]) -> dict[str, Any]:
     if world.faults.take(_INVALID_CLIENT):
         raise EntraError("invalid_client", 7000222, "The provided client secret keys are expired.", status=401)
     grant_type = form.get("grant_type")
+    if fault := world.faults.take(_REFUSED, grant=grant_type):
+        raise EntraError(fault["error"], fault["code"], "This refusal was ordered.")
     if grant_type == "authorization_code":
         return _by_code(world, tenant, form)
     if grant_type == "refresh_token":
@@ -61,7 +76,7 @@ def _check_code(world: World, code: AuthorizationCode, form: dict[str, str]) -> 
 
 
 def _by_refresh_token(world: World, tenant: str, form: dict[str, str]) -> dict[str, Any]:
-    """Every use gives a new refresh token; the old one stays valid until it expires.
+    """Every use gives a new refresh token; the old one stays valid until it expires, unless it is ordered otherwise.
 
     https://learn.microsoft.com/entra/identity-platform/refresh-tokens
     """
@@ -72,8 +87,13 @@ def _by_refresh_token(world: World, tenant: str, form: dict[str, str]) -> dict[s
         raise _invalid_grant(70000, "The provided refresh token is invalid or malformed.")
     if token.expires_at <= world.now():
         raise _invalid_grant(700082, "The refresh token has expired due to inactivity.", "bad_token")
+    if world.faults.take(_SINGLE_USE) and token.redeemed:
+        world.grants.reused += 1
+        raise _invalid_grant(70000, "The refresh token was redeemed already.", "bad_token")
     user, grant = _check_grant(world, tenant, token.user_id, token.grant_id)
-    return _response(world, user, grant, form, scopes=_scopes(world, token.scopes, form), nonce=None)
+    answer = _response(world, user, grant, form, scopes=_scopes(world, token.scopes, form), nonce=None)
+    token.redeemed = True
+    return answer
 
 
 def _check_grant(world: World, tenant: str, user_id: str, grant_id: str) -> tuple[User, Grant]:

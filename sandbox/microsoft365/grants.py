@@ -39,19 +39,24 @@ class AuthorizationCode:
 
 @dataclass(slots=True)
 class RefreshToken:
-    """A refresh token; using it makes another and leaves this one valid."""
+    """A refresh token; using it makes another and leaves this one valid. `redeemed`: it has been used."""
 
     user_id: str
     grant_id: str
     scopes: frozenset[str]
     expires_at: datetime
+    redeemed: bool = False
 
 
 @dataclass(slots=True)
 class Grants:
-    """All consents with the codes and tokens that came of them. Codes and tokens are kept out of `repr`."""
+    """All consents with the codes and tokens that came of them. Codes and tokens are kept out of `repr`.
+
+    `reused`: how often a refresh token was refused because it had been redeemed.
+    """
 
     clock: Clock
+    reused: int = 0
     _grants: dict[str, Grant] = field(default_factory=dict)
     _codes: dict[str, AuthorizationCode] = field(default_factory=dict, repr=False)
     _refresh_tokens: dict[str, RefreshToken] = field(default_factory=dict, repr=False)
@@ -103,3 +108,8 @@ class Grants:
     def refresh_token(self, token: str) -> RefreshToken | None:
         """What is known of a refresh token, expired or revoked or not, or None."""
         return self._refresh_tokens.get(token)
+
+    def counts(self) -> dict[str, int]:
+        """How many refresh tokens were issued and redeemed, and how often one was refused because it was redeemed."""
+        redeemed = sum(token.redeemed for token in self._refresh_tokens.values())
+        return {"issued": len(self._refresh_tokens), "redeemed": redeemed, "reused": self.reused}

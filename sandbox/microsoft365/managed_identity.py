@@ -6,16 +6,22 @@ https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-end
 import uuid
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from sandbox import constants
 from sandbox.microsoft365.faults import register
+from sandbox.microsoft365.parameters import whole
 from sandbox.microsoft365.tokens import TokenError, managed_identity_token
 from sandbox.microsoft365.world import World
 
 API_VERSION = "2019-08-01"
 
-_OUTAGE = register("identity-outage", "The managed-identity endpoint answers 500")
+_OUTAGE = register(
+    "identity-outage",
+    "The managed-identity endpoint answers `status`, with `html` as a gateway before it would",
+    status=whole(500, 200, 599),
+    html=False,
+)
 
 
 class ManagedIdentityEndpoint:
@@ -28,8 +34,10 @@ class ManagedIdentityEndpoint:
         """The token for `resource` of the identity `client_id`; without one there is no system-assigned identity."""
         if request.headers.get("X-IDENTITY-HEADER") != constants.IDENTITY_HEADER:
             return _error(401, "The X-IDENTITY-HEADER is missing or wrong.")
-        if self._world.faults.take(_OUTAGE):
-            return _error(500, "An unexpected error occurred while fetching the token.")
+        if fault := self._world.faults.take(_OUTAGE):
+            if fault["html"]:
+                return HTMLResponse("<html><title>Error</title></html>", status_code=fault["status"])
+            return _error(fault["status"], "An unexpected error occurred while fetching the token.")
         query = request.query_params
         if query.get("api-version") != API_VERSION:
             return _error(400, f"The api-version must be {API_VERSION}.")

@@ -177,7 +177,17 @@ def test_an_id_token_of_another_sign_in_is_refused(token):
         ("access_denied", 53003, Rejected, "conditional_access"),
         ("temporarily_unavailable", None, RetryLater, "entra_unavailable"),
         ("server_error", None, RetryLater, "entra_unavailable"),
-        ("unauthorized_client", 700016, Rejected, "sign_in_failed"),
+        ("unauthorized_client", 700016, Misconfigured, "invalid_client"),
+        ("invalid_client", None, Misconfigured, "invalid_client"),
+        ("invalid_request", None, Misconfigured, "entra_refused"),
+        ("invalid_request", 50194, Misconfigured, "bad_authority"),
+        ("invalid_request", 50011, Misconfigured, "bad_redirect_uri"),
+        ("invalid_scope", 70011, Misconfigured, "bad_permissions"),
+        ("invalid_resource", 500011, Misconfigured, "bad_permissions"),
+        ("invalid_tenant", 90002, Misconfigured, "bad_authority"),
+        ("unsupported_response_type", None, Misconfigured, "entra_refused"),
+        ("invalid_grant", None, Rejected, "sign_in_failed"),
+        ("call_0800_12345", None, Rejected, "sign_in_failed"),
         ("<script>", None, Rejected, "sign_in_failed"),
     ],
 )
@@ -188,7 +198,8 @@ def test_refusals_that_come_through_the_browser(error, number, kind, reason):
         directory.complete(flow, dict(refusal(error, number).body, state=answer["state"]))
     assert (type(caught.value), caught.value.reason) == (kind, reason)
     assert "owner@" not in str(caught.value)
-    assert "<" not in str(caught.value)
+    assert not any(word in str(caught.value) for word in ("<", "0800", "corr-1"))
+    assert not isinstance(caught.value, Misconfigured) or caught.value.hearsay
 
 
 @pytest.mark.parametrize(
@@ -203,7 +214,10 @@ def test_refusals_that_come_through_the_browser(error, number, kind, reason):
         (refusal("invalid_client", 7000215, 401), Misconfigured, "invalid_client"),
         (refusal("unauthorized_client", 700016), Misconfigured, "invalid_client"),
         (refusal("temporarily_unavailable", 90033, 503), RetryLater, "entra_unavailable"),
-        (refusal("invalid_request", 9002313), Rejected, "sign_in_failed"),
+        (refusal("invalid_request", 9002313), Misconfigured, "entra_refused"),
+        (refusal("invalid_request", 500200), Rejected, "personal_account"),
+        (refusal("invalid_request", 50020), Rejected, "wrong_organization"),
+        (refusal("unheard_of"), Misconfigured, "entra_refused"),
     ],
 )
 def test_refusals_of_a_code(reply, kind, reason):
@@ -245,7 +259,12 @@ def test_an_answer_without_refresh_token_and_scope():
         (refusal("unauthorized_client", 7000112), Rejected, "app_not_in_tenant"),
         (refusal("unauthorized_client", 700024), Misconfigured, "invalid_client"),
         (refusal("invalid_client", 700016), Misconfigured, "invalid_client"),
-        (refusal("invalid_request", 900144), RetryLater, "entra_unavailable"),
+        (refusal("invalid_request", 900144), Misconfigured, "entra_refused"),
+        (refusal("invalid_request", 50020), Misconfigured, "bad_authority"),
+        (refusal("access_denied"), Misconfigured, "entra_refused"),
+        (refusal("unheard_of"), Misconfigured, "entra_refused"),
+        (refusal(["invalid_grant"]), Misconfigured, "entra_refused"),
+        (refusal("invalid_grant", 50196), RetryLater, "entra_unavailable"),
         (Reply(200, {"token_type": "Bearer"}), RetryLater, "entra_unavailable"),
         (Reply(200, b'{"access_token": "the-access-token", "ref'), RetryLater, "entra_unavailable"),
         (tokens(id_token="the-access-token.!!"), RetryLater, "entra_unavailable"),
@@ -261,6 +280,15 @@ def test_refusals_of_a_refresh_token(reply, kind, reason):
     assert (type(caught.value), caught.value.reason) == (kind, reason)
     assert "owner@" not in str(caught.value)
     assert len(directory.wire.seen) == 2
+
+
+def test_a_correlation_id_is_repeated_for_it_is_what_microsofts_support_asks_for():
+    known = "0F8FAD5B-D9CB-469F-A165-70867728950E"
+    answer = refusal("invalid_grant", 50173)
+    answer.body["correlation_id"] = known
+    directory = Directory(answer)
+    with pytest.raises(ReconnectRequired, match=known.lower()):
+        directory.refresh("old-refresh")
 
 
 def test_throttling_names_its_wait_and_is_not_remembered():

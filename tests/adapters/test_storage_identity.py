@@ -9,12 +9,13 @@ import pytest
 
 from mailsync.adapters import azure_sdk
 from mailsync.adapters.async_queue import AsyncStorageHintQueue
+from mailsync.adapters.azure_identity import Identity
 from mailsync.adapters.message_rows import row_key
 from mailsync.adapters.messages import TableMessageStore
 from mailsync.adapters.queue import StorageHintQueue
 from mailsync.adapters.storage import blob_service, create_all, queue_service, table_service
 from mailsync.adapters.vault_secrets import VaultSecrets
-from mailsync.errors import RetryLater
+from mailsync.errors import Misconfigured
 from mailsync.models import Hint, StoredMessage, mailbox_id
 from mailsync.settings import Storage
 from sandbox import constants
@@ -70,7 +71,7 @@ def asked(monkeypatch):
 
     def credential(client_id, kind):
         asked.append((client_id, kind))
-        return azure_sdk.AzureCliCredential()
+        return Identity(client_id, kind)
 
     monkeypatch.setattr(azure_sdk, "credential", credential)
     return asked
@@ -97,7 +98,7 @@ def test_the_vault_signs_in_as_its_setting_says(asked):
 )
 def test_an_unknown_identity_gets_no_token(by_identity, use):
     stranger = replace(by_identity, client_id=constants.APP_CLIENT_ID)
-    with pytest.raises(RetryLater) as problem:
+    with pytest.raises(Misconfigured) as problem:
         use(stranger)
     assert problem.value.reason == "identity_unavailable"
 

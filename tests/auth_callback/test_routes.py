@@ -18,6 +18,7 @@ from auth_callback.blueprint import CONNECTED_COOKIE, SIGN_IN_COOKIE
 from auth_callback.refusals import REFUSALS, refusal_for
 from bench.imports import HEAVY
 from mailsync import connect as connect_module
+from mailsync.adapters import entra_errors
 from mailsync.errors import MailsyncError, Misconfigured, ReconnectRequired, Rejected, RetryLater
 from mailsync.models import ALL_SCOPES, Folder, MailboxState
 from tests.auth_callback.browser import Answer, Browser
@@ -172,7 +173,9 @@ def test_an_administrator_who_has_approved_is_told_what_follows(world, browser):
         "/auth/callback", admin_consent="True", tenant=HOSTILE, scope="https://graph.microsoft.com/Mail.Read", state="s"
     )
     assert page.status == 200
-    assert "The app is approved" in page.words
+    assert "If you approved the app" in page.words
+    assert "cannot check" in page.words
+    assert "✓" not in page.text
     assert "script" not in page.text
     assert not world.mailboxes.rows
     assert not world.signins.rows
@@ -182,6 +185,7 @@ def test_an_administrator_who_has_declined_is_told_so(world, browser):
     page = browser.get("/auth/callback", error="access_denied", error_description=HOSTILE, admin_consent="True")
     assert page.status == 400
     assert "admin_declined" in page.words
+    assert "cannot check" in page.words
     assert "script" not in page.text
 
 
@@ -361,11 +365,40 @@ def test_every_reason_that_connecting_can_give_has_words_of_its_own():
     package = Path(connect_module.__file__).parent
     names = ("connect.py", "claims.py", "seal.py", "adapters/entra.py", "adapters/entra_errors.py")
     source = "".join((package / name).read_text("utf-8") for name in names)
-    given = re.findall(r'Rejected\(\s*("\w+"[^,]*),', source)
-    reasons = {reason for each in given for reason in re.findall(r'"([a-z_]+)"', re.sub(r'error == "\w+"', "", each))}
+    reasons = set(re.findall(r'Rejected\(\s*"([a-z_]+)"', source)) | set(entra_errors.AT_SIGN_IN.values())
     assert {"no_account", "consent_declined", "sign_in_failed", "code_expired"} <= reasons
     assert reasons <= set(REFUSALS)
     assert refusal_for(MailsyncError("unheard_of", "x")).status == 400
+
+
+def test_after_microsofts_page_need_admin_approval_the_way_on_is_shown(world, browser):
+    """Its answer is that of a decline: error=access_denied, error_subcode=cancel, AADSTS65004."""
+    said = {
+        "error": "access_denied",
+        "error_subcode": "cancel",
+        "error_description": "AADSTS65004: User declined to consent to access the app. Call 0800-12345.",
+    }
+    world.directory.failure = entra_errors.of_browser(said)
+    page = connect(browser)
+    assert "consent_declined" in page.words
+    assert "declined" in page.words
+    assert "an administrator has to approve" in page.words
+    assert re.search(r"<textarea [^>]*readonly[^>]*>https://[^<]*/adminconsent", page.text)
+    assert "AADSTS65004" in page.words
+    assert "0800" not in page.text
+    assert world.nothing_stored()
+
+
+@pytest.mark.parametrize("error", ["invalid_request", "invalid_scope", "invalid_resource", "unauthorized_client"])
+def test_a_setting_that_the_browser_accuses_is_our_mistake_and_raises_no_alarm(world, browser, error, caplog):
+    """Anybody who begins a sign-in can bring such an answer: it is told, and counted, and wakes nobody."""
+    caplog.set_level(logging.INFO)
+    world.directory.failure = entra_errors.of_browser({"error": error})
+    page = connect(browser)
+    assert page.status == 500
+    assert "This is our mistake" in page.words
+    assert "misconfigured" not in caplog.text
+    assert "connect_refused" in caplog.text
 
 
 def test_importing_the_routes_loads_nothing_heavy():

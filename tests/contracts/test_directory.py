@@ -205,10 +205,14 @@ def test_an_administrator_is_asked_for_the_same_scopes(entra):
     assert (query["client_id"], query["redirect_uri"], query["state"]) == (entra.client_id, REDIRECT, "state-1")
 
 
-def test_an_organization_that_lets_nobody_consent(sandbox):
+@pytest.mark.parametrize(("said", "reason"), [(False, "consent_declined"), (True, "admin_approval_required")])
+def test_an_organization_that_lets_nobody_consent(sandbox, said, reason):
+    """Who comes back from Microsoft's page has declined, as far as its answer tells, unless it tells more."""
     sandbox.world.tenant(sandbox.tenant_id).user_consent_allowed = False
+    if said:
+        sandbox.world.faults.order("admin-consent-said")
     request, flow = begin(sandbox)
-    with pytest.raises(Rejected, match="admin_approval_required"):
+    with pytest.raises(Rejected, match=reason):
         sandbox.directory.complete(flow, sandbox.decline(request))
 
 
@@ -228,6 +232,45 @@ def test_a_credential_of_the_app_that_is_refused(sandbox):
     with pytest.raises(Misconfigured, match="invalid_client"):
         sandbox.directory.refresh(grant.refresh_token)
     assert sandbox.directory.refresh(grant.refresh_token).access_token
+
+
+REFUSED = [
+    ("invalid_request", 70021, "invalid_client", "AZURE_CLIENT_ID"),
+    ("invalid_request", 50194, "bad_authority", "ENTRA_TENANT"),
+    ("invalid_request", 900144, "entra_refused", "ENTRA_CLIENT_ID"),
+    ("invalid_tenant", 90002, "bad_authority", "ENTRA_TENANT"),
+    ("invalid_scope", 70011, "bad_permissions", "API permissions"),
+    ("invalid_resource", 500011, "bad_permissions", "API permissions"),
+    ("unauthorized_client", 700024, "invalid_client", "ENTRA_CLIENT_ID"),
+    ("never_heard_of", 1234567, "entra_refused", "report it"),
+]
+
+
+@pytest.mark.parametrize(("error", "number", "reason", "names"), REFUSED)
+def test_what_only_the_operator_can_mend(sandbox, error, number, reason, names):
+    """Of a refresh token and of a code: the setting is named, and nobody is asked to connect again."""
+    grant = connect(sandbox)
+    request, flow = begin(sandbox)
+    given = sandbox.accept(request)
+    sandbox.world.faults.order("token-refused", error=error, code=number)
+    for call in (
+        lambda: sandbox.directory.refresh(grant.refresh_token),
+        lambda: sandbox.directory.complete(flow, given),
+    ):
+        with pytest.raises(Misconfigured) as problem:
+            call()
+        assert problem.value.reason == reason
+        assert names in problem.value.message
+        assert f"AADSTS{number}" in problem.value.message
+        assert not problem.value.hearsay
+
+
+@pytest.mark.parametrize(("error", "number"), [("temporarily_unavailable", 90033), ("invalid_grant", 50196)])
+def test_what_passes_by_itself(sandbox, error, number):
+    grant = connect(sandbox)
+    sandbox.world.faults.order("token-refused", error=error, code=number)
+    with pytest.raises(RetryLater, match="entra_unavailable"):
+        sandbox.directory.refresh(grant.refresh_token)
 
 
 @pytest.mark.parametrize("fault", ["entra-outage", "entra-throttle"])

@@ -63,7 +63,7 @@ def test_an_administrator_must_approve_and_does(product, owner):
     ensure_account(product.state, address)
     with nothing_stored(product, identity):
         page = owner.answer(owner.decide(owner.sign_in(owner.begin(), address), "return"))
-        assert page.code == "admin_approval_required"
+        assert page.code == "consent_declined"
     link = owner.approval_link(page)
     with Owner(product.state) as other:
         consent = other.sign_in(other.open(link), chief)

@@ -184,8 +184,11 @@ def test_admin_approval(microsoft365, browser, user, whose):
     consent = form(page)
     for decision in ("return", "accept"):
         fields = form(browser.post(consent.action, data={**consent.fields, "decision": decision})).fields
-        assert fields["error"] == "access_denied"
-        assert fields["error_description"].startswith("AADSTS90094: ")
+        assert (fields["error"], fields["error_subcode"]) == ("access_denied", "cancel")
+        assert fields["error_description"].startswith("AADSTS65004: ")
+    microsoft365.world.faults.order("admin-consent-said")
+    fields = form(browser.post(consent.action, data={**consent.fields, "decision": "return"})).fields
+    assert fields["error_description"].startswith("AADSTS90094: ")
 
 
 def admin_consent(microsoft365, browser, address, decision, tenant="organizations"):
