@@ -18,7 +18,19 @@ blueprint = func.Blueprint()  # type: ignore[no-untyped-call]  # azure.functions
 _open = func.AuthLevel.ANONYMOUS
 
 
-@blueprint.route(route="connect", methods=["GET"], auth_level=_open)
+@blueprint.route(route="{ignored:maxlength(0)?}", methods=["GET", "HEAD"], auth_level=_open)
+def root(req: func.HttpRequest) -> func.HttpResponse:
+    """Whoever types the bare address is led to /connect; the host would show a page of its own.
+
+    An empty route stands for the function's name, so the root takes a parameter that can only be empty:
+    https://github.com/Azure/Azure-Functions/issues/2473
+    """
+    from auth_callback import pages
+
+    return answer(req, lambda: pages.redirect("/connect"))
+
+
+@blueprint.route(route="connect", methods=["GET", "HEAD"], auth_level=_open)
 def connect_page(req: func.HttpRequest) -> func.HttpResponse:
     """Says what is asked and why, with the one button. `?invite=` is accepted and has no effect."""
     from auth_callback import pages
@@ -59,7 +71,7 @@ def auth_callback(req: func.HttpRequest) -> func.HttpResponse:
     return answer(req, finish)
 
 
-@blueprint.route(route="auth/callback", methods=["GET"], auth_level=_open)
+@blueprint.route(route="auth/callback", methods=["GET", "HEAD"], auth_level=_open)
 def auth_callback_admin_consent(req: func.HttpRequest) -> func.HttpResponse:
     """Microsoft's answer to an administrator. It is only a notice: nothing in it is trusted or used."""
 
@@ -75,7 +87,7 @@ def auth_callback_admin_consent(req: func.HttpRequest) -> func.HttpResponse:
     return answer(req, told)
 
 
-@blueprint.route(route="connect/done", methods=["GET"], auth_level=_open)
+@blueprint.route(route="connect/done", methods=["GET", "HEAD"], auth_level=_open)
 def connect_done(req: func.HttpRequest) -> func.HttpResponse:
     """How the new connection fares, in the browser that made it."""
     from auth_callback import pages

@@ -10,7 +10,7 @@ blueprint = func.Blueprint()  # type: ignore[no-untyped-call]  # azure.functions
 _failures = Tally()
 
 
-@blueprint.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@blueprint.route(route="health", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 async def health(req: func.HttpRequest) -> func.HttpResponse:
     """200 `{"status":"ok"}`, or 503 `{"status":"misconfigured"}`; what is wrong stands in the log alone."""
     try:

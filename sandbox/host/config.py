@@ -69,8 +69,20 @@ def load_options(directory: Path, environ: Mapping[str, str] = os.environ) -> Ho
         route_prefix=extensions.get("http", {}).get("routePrefix", "api").strip("/"),
         function_timeout=None if timeout == "-1" else seconds(timeout),
         queues=_queue_options(extensions.get("queues", {})),
-        body_limit=int(environ.get(_BODY_LIMIT, HostOptions().body_limit)),
+        body_limit=_body_limit(environ.get(_BODY_LIMIT)),
     )
+
+
+def _body_limit(text: str | None) -> int:
+    """Bytes. Azure's host passes a value over that is no number, and with it the limit; here it is an error.
+
+    https://learn.microsoft.com/azure/azure-functions/functions-app-settings#functions_request_body_size_limit
+    """
+    if text is None:
+        return HostOptions().body_limit
+    if not text.isdecimal() or not text.isascii():
+        raise HostError(f"{_BODY_LIMIT} is {text!r}; it takes a number of bytes, such as 1048576")
+    return int(text)
 
 
 def _queue_options(section: Mapping[str, Any]) -> QueueOptions:

@@ -7,6 +7,7 @@ Reference: https://learn.microsoft.com/azure/azure-functions/functions-bindings-
 
 import asyncio
 import json
+import os
 from collections.abc import Awaitable, Callable
 from http.cookies import Morsel
 from typing import Any
@@ -30,7 +31,7 @@ Fire = Callable[[Function, str], Awaitable[None]]
 
 
 class BodyTooLargeError(Exception):
-    """The request's body exceeds the limit."""
+    """The request's body exceeds FUNCTIONS_REQUEST_BODY_SIZE_LIMIT."""
 
 
 def create_application(runtime: Runtime, keys: Keys, options: HostOptions, fire: Fire) -> Starlette:
@@ -58,7 +59,7 @@ class _Listener:
     async def serve(self, request: Request) -> Response:
         """The app's functions by their routes."""
         for route in self._routes:
-            parameters = route.match(request.method, request.url.path)
+            parameters = route.match(request.method, request.scope["path"])
             if parameters is None:
                 continue
             if not self._keys.admits(_presented_key(request), route.auth_level):
@@ -67,11 +68,11 @@ class _Listener:
                 datum = await _request_datum(request, parameters, self._body_limit)
                 outcome = await self._runtime.invoke(route.function, datum)
             except BodyTooLargeError:
-                return Response(status_code=413)
+                return _too_large()
             except FunctionTimeout:
                 return Response(status_code=500)
             return _response(outcome.value) if outcome.ok else Response(status_code=500)
-        return Response(status_code=404)
+        return _homepage() if request.scope["path"] == "/" else Response(status_code=404)
 
     async def admin(self, request: Request) -> Response:
         """Runs a function that is not an HTTP one, with the master key; 202 at once."""
@@ -83,8 +84,10 @@ class _Listener:
         if function.kind == "httpTrigger":
             return Response("call an HTTP function by its route", status_code=400)
         try:
-            text = str(json.loads(await request.body() or b"{}").get("input") or "")
-        except (ValueError, AttributeError):
+            text = str(json.loads(await _body(request, self._body_limit) or b"{}").get("input") or "")
+        except BodyTooLargeError:
+            return _too_large()
+        except (ValueError, AttributeError, RecursionError):
             return Response('the body has to be JSON such as {"input": ""}', status_code=400)
         task = asyncio.ensure_future(self._fire(function, text))
         self._pending.add(task)
@@ -96,14 +99,38 @@ def _presented_key(request: Request) -> str | None:
     return request.headers.get("x-functions-key") or request.query_params.get("code")
 
 
+def _homepage() -> Response:
+    """What the host shows at its root where no function is: a page of its own, or nothing where that is switched off.
+
+    https://learn.microsoft.com/azure/azure-functions/functions-app-settings#azurewebjobsdisablehomepage
+    """
+    if os.environ.get("AzureWebJobsDisableHomepage", "").lower() == "true":  # noqa: SIM112 - its name in Azure
+        return Response(status_code=204)
+    return Response("<h1>Your Functions app is up and running</h1>", media_type="text/html")
+
+
+def _too_large() -> Response:
+    """The rest of the body stays unread, so the connection is of no further use."""
+    return Response(status_code=413, headers={"Connection": "close"})
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    """The body. Raises BodyTooLargeError: at once where it is announced to be too long, else as soon as it is."""
+    announced = request.headers.get("content-length", "0")
+    if announced.isdecimal() and int(announced) > limit:
+        raise BodyTooLargeError
+    body = bytearray()
+    async for chunk in request.stream():
+        if len(body) + len(chunk) > limit:
+            raise BodyTooLargeError
+        body += chunk
+    return bytes(body)
+
+
 async def _request_datum(request: Request, parameters: dict[str, str], limit: int) -> Any:
     from azure_functions_runtime.bindings.datumdef import Datum
 
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise BodyTooLargeError
+    body = await _body(request, limit)
     query: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
         if value:
@@ -117,7 +144,7 @@ async def _request_datum(request: Request, parameters: dict[str, str], limit: in
     }
     fields["method"] = Datum(request.method, "string")
     fields["url"] = Datum(str(request.url), "string")
-    fields["body"] = Datum(bytes(body), "bytes")
+    fields["body"] = Datum(body, "bytes")
     return Datum(fields, "http")
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sandbox.host.config import HostError
 from sandbox.host.runtime import Function
 
-_PARAMETER = re.compile(r"\{(\*?)(\w+)(?::(\w+))?(\?)?\}")
+_PARAMETER = re.compile(r"\{(\*?)(\w+)(?::(\w+)(?:\((\d+)\))?)?(\?)?\}")
 _CONSTRAINTS = {None: r"[^/]+", "alpha": r"[A-Za-z]+", "int": r"-?\d+", "guid": r"[0-9A-Fa-f-]{36}"}
 
 
@@ -27,7 +27,7 @@ class Route:
         """The route parameters, or None. Paths are matched in any case; another method is no match."""
         if self.methods and method.upper() not in self.methods:
             return None
-        found = self.pattern.fullmatch(path.strip("/"))
+        found = self.pattern.fullmatch(path.removeprefix("/").removesuffix("/"))
         return {name: value for name, value in found.groupdict().items() if value} if found else None
 
 
@@ -56,9 +56,12 @@ def _compile(template: str) -> re.Pattern[str]:
                 raise HostError(f"route {template!r}: this host knows parameters only as whole segments")
             pattern += slash + re.escape(segment)
             continue
-        catch_all, name, constraint, optional = parameter.groups()
-        if constraint not in _CONSTRAINTS:
+        catch_all, name, constraint, argument, optional = parameter.groups()
+        allowed = None if argument else _CONSTRAINTS.get(constraint)
+        if constraint == "maxlength" and argument:
+            allowed = f"[^/]{{0,{argument}}}"
+        if allowed is None:
             raise HostError(f"route {template!r}: this host does not know the constraint {constraint!r}")
-        value = f"(?P<{name}>{'.*' if catch_all else _CONSTRAINTS[constraint]})"
+        value = f"(?P<{name}>{'.*' if catch_all else allowed})"
         pattern += f"(?:{slash}{value})?" if optional or catch_all else slash + value
     return re.compile(pattern, re.IGNORECASE)

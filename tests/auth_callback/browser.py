@@ -34,6 +34,7 @@ class Browser:
 
     def get(self, path: str, **query: str) -> Answer:
         function = {
+            "/": blueprint.root,
             "/connect": blueprint.connect_page,
             "/connect/done": blueprint.connect_done,
             "/auth/callback": blueprint.auth_callback_admin_consent,

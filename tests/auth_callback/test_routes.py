@@ -416,9 +416,20 @@ def test_the_routes_are_the_contract():
         assert trigger["authLevel"] == func.AuthLevel.ANONYMOUS
         routes |= {(str(method), trigger["route"]) for method in trigger["methods"]}
     assert routes == {
+        ("GET", "{ignored:maxlength(0)?}"),
+        ("HEAD", "{ignored:maxlength(0)?}"),
         ("GET", "connect"),
+        ("HEAD", "connect"),
         ("POST", "connect"),
         ("POST", "auth/callback"),
         ("GET", "auth/callback"),
+        ("HEAD", "auth/callback"),
         ("GET", "connect/done"),
+        ("HEAD", "connect/done"),
     }
+
+
+def test_the_bare_address_leads_to_the_page(browser):
+    answer = browser.get("/")
+    assert (answer.status, answer.headers["Location"]) == (303, "/connect")
+    assert answer.headers["Cache-Control"] == "no-store"

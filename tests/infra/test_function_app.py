@@ -173,3 +173,8 @@ def test_workflow_passes_on_every_parameter_of_azd():
     for name, default in re.findall(r"\$\{(\w+)(?:=(\w+))?\}", parameters):
         passed = f"vars.{name} || '{default}'" if default else f"vars.{name}"
         assert f"  {name}: ${{{{ {passed} }}}}\n" in workflow
+
+
+def test_head_is_answered_wherever_get_is():
+    without = {route for route, methods in served.routes().items() if "GET" in methods and "HEAD" not in methods}
+    assert not without

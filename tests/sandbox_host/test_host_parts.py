@@ -83,6 +83,13 @@ def test_the_projects_host_json():
     assert options.queues == QueueOptions(8, 4, 30, 5, 1)
 
 
+@pytest.mark.parametrize("limit", ["", "1 MB", "-1", "1e6", "²"])
+def test_a_limit_that_is_no_number_of_bytes_is_named(tmp_path, limit):
+    (tmp_path / "host.json").write_text('{"version": "2.0"}')
+    with pytest.raises(HostError, match=f"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT is '{limit}'"):
+        load_options(tmp_path, {"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": limit})
+
+
 @pytest.mark.parametrize("content", [None, "{", "{}", '{"version":"2.0","extensions":{"queues":{"batchSize":33}}}'])
 def test_host_json_refused(tmp_path, content):
     if content is not None:
@@ -118,6 +125,10 @@ def http(route, *, level="ANONYMOUS", methods=("GET",)):
         ("api/items/{id?}", "/api/items", {}),
         ("files/{*path}", "/files/a/b", {"path": "a/b"}),
         ("a.b", "/axb", None),
+        ("{ignored:maxlength(0)?}", "/", {}),
+        ("{ignored:maxlength(0)?}", "/x", None),
+        ("{name:maxlength(2)}", "/xy", {"name": "xy"}),
+        ("{name:maxlength(2)}", "/xyz", None),
     ],
 )
 def test_route_templates(template, path, expected):
@@ -136,7 +147,7 @@ def test_route_prefix():
     assert route.match("POST", "/api/x") is None
 
 
-@pytest.mark.parametrize("template", ["a{b}", "{x:regex}"])
+@pytest.mark.parametrize("template", ["a{b}", "{x:regex}", "{x:int(3)}", "{x:maxlength}"])
 def test_routes_that_this_host_cannot_serve_are_refused(template):
     with pytest.raises(HostError, match=re.escape(template)):
         build_routes([http(template)], "")

@@ -1,5 +1,7 @@
 """HTTP functions through the real host process."""
 
+import contextlib
+import socket
 import stat
 
 import pytest
@@ -57,6 +59,48 @@ def test_what_is_no_route_is_not_found(client):
 def test_a_body_over_the_limit_is_refused(client):
     assert client.post("/echo/x", content=b"x" * 1000).status_code == 200
     assert client.post("/echo/x", content=b"x" * 1001).status_code == 413
+
+
+def test_a_body_that_is_announced_too_long_is_refused_before_it_comes(host):
+    host.start()
+    with socket.create_connection(("127.0.0.1", int(host.url.rpartition(":")[2])), timeout=20) as wire:
+        wire.sendall(b"POST /echo/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000000\r\n\r\n")
+        answer = b"".join(iter(lambda: wire.recv(4096), b""))  # up to the end of the connection
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_body_without_a_length_is_read_up_to_the_limit(host):
+    host.start()
+    chunk = b"a000\r\n" + b"x" * 0xA000 + b"\r\n"
+    sent = 0
+    with socket.create_connection(("127.0.0.1", int(host.url.rpartition(":")[2])), timeout=20) as wire:
+        wire.sendall(b"POST /echo/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with contextlib.suppress(ConnectionError):  # the host hangs up on what nobody will read
+            for _ in range(2_000):
+                wire.sendall(chunk)
+                sent += len(chunk)
+        with contextlib.suppress(ConnectionError):
+            assert wire.recv(4096).startswith(b"HTTP/1.1 413 ")
+    assert sent < 2_000 * len(chunk)
+
+
+@pytest.mark.parametrize("path", ["/", "/?invite=1"])
+def test_the_hosts_own_page_stands_where_no_function_does(client, path):
+    answer = client.get(path)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+
+
+def test_the_hosts_own_page_can_be_switched_off(host):
+    host.start(AzureWebJobsDisableHomepage="true")
+    with host.client() as client:
+        assert client.get("/").status_code == 204
+
+
+def test_head_is_answered_like_get_without_the_content(client):
+    got, head = client.get("/slow"), client.head("/slow")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == got.headers["content-length"]
+    assert client.head("/guarded").status_code == 404  # a route of GET alone
 
 
 def test_a_failing_function_answers_500_and_is_logged(client, host):

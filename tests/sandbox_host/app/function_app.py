@@ -48,7 +48,7 @@ def broken(req: func.HttpRequest) -> func.HttpResponse:
     raise RuntimeError("broken on purpose")
 
 
-@app.route("slow", methods=["GET"])
+@app.route("slow", methods=["GET", "HEAD"])
 async def slow(req: func.HttpRequest) -> str:
     return "async works"
 
