@@ -7,7 +7,6 @@ https://learn.microsoft.com/graph/change-notifications-lifecycle-events
 import asyncio
 import re
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,6 +20,7 @@ from mailsync.errors import Rejected, RetryLater
 from mailsync.models import Hint
 from mailsync.ports import AsyncHintQueue, Clock, SigningKeys
 from mailsync.telemetry import Event, Tally, emit
+from mailsync.threads import Threads
 
 ANSWER_WITHIN = 2.4
 """Seconds until a POST is given up: Graph wants its answer within 3, and half a second is for the way."""
@@ -102,7 +102,7 @@ class Notifications:
         self._parts: tuple[SigningKeys, AsyncHintQueue] | None = None
         self._forged = Tally()
         self._genuine = Tally()
-        self._threads = ThreadPoolExecutor(_THREADS, "notifications")
+        self._threads = Threads(_THREADS, "notifications")
 
     async def receive(self, body: bytes) -> Accepted:
         """Returns once a hint is queued for every mailbox that has genuine items.

@@ -1,7 +1,6 @@
 """The timer's work: a hint for every mailbox that is due, and the sweeping of old sign-ins."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from itertools import count
 
@@ -9,6 +8,7 @@ from mailsync.errors import MailsyncError
 from mailsync.models import DueMailbox, Hint
 from mailsync.ports import Clock, HintQueue, MailboxStore, SignInStore
 from mailsync.telemetry import Event, emit
+from mailsync.threads import Threads
 
 _REQUEUE_AFTER = timedelta(minutes=15)
 """A hint this old that has had no effect is taken for lost."""
@@ -31,7 +31,7 @@ class Poller:
         """Queues a hint for each due mailbox; returns how many. Raises, once all were tried, what failed first."""
         now = self._clock()
         places = count()
-        with ThreadPoolExecutor(max_workers=8) as pool:
+        with Threads(max_workers=8) as pool:
             woken = list(pool.map(lambda due: self._wake(due, next(places), now), self._unqueued(now)))
         failures = [error for error in woken if error]
         emit(Event.POLL_TICK, queued=len(woken) - len(failures), failed=len(failures) or None)

@@ -1,7 +1,8 @@
 """Reading one page while the one before it is being written."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+
+from mailsync.threads import Threads
 
 
 def read_ahead[Page](
@@ -12,7 +13,7 @@ def read_ahead[Page](
     `following` names how to fetch the page after one, or None at the end; every page fetched is yielded.
     What a fetch raises is raised here, after the pages before it.
     """
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-ahead") as pool:
+    with Threads(max_workers=1, thread_name_prefix="read-ahead") as pool:
         pending = pool.submit(first)
         while True:
             page = pending.result()

@@ -48,8 +48,8 @@ _LEVELS = {
 
 def emit(event: Event, **fields: object) -> None:
     """Logs one event. Values are ids, codes, counts and times; never content, addresses or secrets."""
-    pairs = " ".join(f"{name}={_plain(value)}" for name, value in fields.items() if value is not None)
-    _log.log(_LEVELS.get(event, logging.INFO), "%s %s", event.value, pairs)
+    pairs = [f"{name}={_plain(value)}" for name, value in fields.items() if value is not None]
+    _log.log(_LEVELS.get(event, logging.INFO), "%s", " ".join([event.value, *pairs]))
 
 
 class Tally:
@@ -75,6 +75,9 @@ class Tally:
 
 
 def _plain(value: object) -> str:
-    """One token a value: no space or control character can start a second pair or a second line."""
+    """One token a value: no space or control character can start a second pair or a second line; "-" for none.
+
+    A line must not end in a blank: Application Insights would cut it off.
+    """
     text = f"{value:.3f}" if isinstance(value, float) else str(value)
-    return "".join(c if c.isprintable() and c != " " else "_" for c in text)[:300]
+    return "".join(c if c.isprintable() and c != " " else "_" for c in text)[:300] or "-"

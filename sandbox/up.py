@@ -50,7 +50,7 @@ class Sandbox:
         self._app = f"https://localhost:{self._listener.getsockname()[1]}"
         self._home.mkdir(parents=True, exist_ok=True)
         (self._home / "timers.json").unlink(missing_ok=True)
-        for log in (self._home / "logs").glob("*.log"):
+        for log in (self._home / "logs").glob("*.*"):
             log.unlink()
         self._certificates = write_certificates(self._home / "certificates")
         try:

@@ -6,7 +6,6 @@ partition, named by the id's last digit, and so change in one transaction; 16 pa
 
 import heapq
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -16,6 +15,7 @@ from mailsync.adapters.entities import Change, Entity, text
 from mailsync.errors import StaleWrite
 from mailsync.models import DueMailbox, Mailbox
 from mailsync.settings import Storage
+from mailsync.threads import Threads
 
 _SHARDS = "0123456789abcdef"
 
@@ -27,7 +27,7 @@ class TableMailboxStore:
         from mailsync.adapters.tables import Table
 
         self._table = Table(storage, "mailboxes")
-        self._pool = ThreadPoolExecutor(8, thread_name_prefix="mailboxes")
+        self._pool = Threads(8, thread_name_prefix="mailboxes")
 
     def get(self, mailbox_id: str) -> Mailbox | None:
         """One point read."""

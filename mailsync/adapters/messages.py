@@ -5,7 +5,7 @@ A message has a row and, in the same partition, an index entry by message id; on
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from mailsync.adapters import message_rows, transactions
 from mailsync.adapters.entities import MOST_CHANGES, Change, Entity, text
 from mailsync.models import StoredMessage
 from mailsync.settings import Storage
+from mailsync.threads import Threads
 
 MOST_BYTES = 3_600_000
 """Serialised size of one transaction; Azure's limit is 4 MiB."""
@@ -31,7 +32,7 @@ class TableMessageStore:
 
         self._table = Table(storage, "messages")
         self._blobs = TextBlobs(storage)
-        self._pool = ThreadPoolExecutor(8, thread_name_prefix="messages")
+        self._pool = Threads(8, thread_name_prefix="messages")
 
     def find(self, mailbox_id: str, message_ids: Iterable[str], *, rows: bool = True) -> dict[str, StoredMessage]:
         """Point reads, a few at a time: one for each id, and one more for each row.

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sandbox.host.telemetry import LEVELS, LogLevels
+
 _log = logging.getLogger("host")
 _TIME_SPAN = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{2}):(\d{2})(?:\.(\d{1,7}))?")
 _BODY_LIMIT = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
@@ -42,6 +44,7 @@ class HostOptions:
     function_timeout: float | None = 1800
     queues: QueueOptions = field(default_factory=QueueOptions)
     body_limit: int = 104_857_600
+    log_levels: LogLevels = field(default_factory=lambda: LogLevels({}))
 
 
 def seconds(text: str) -> float:
@@ -70,6 +73,7 @@ def load_options(directory: Path, environ: Mapping[str, str] = os.environ) -> Ho
         function_timeout=None if timeout == "-1" else seconds(timeout),
         queues=_queue_options(extensions.get("queues", {})),
         body_limit=_body_limit(environ.get(_BODY_LIMIT)),
+        log_levels=_log_levels(document.get("logging", {}).get("logLevel", {})),
     )
 
 
@@ -83,6 +87,12 @@ def _body_limit(text: str | None) -> int:
     if not text.isdecimal() or not text.isascii():
         raise HostError(f"{_BODY_LIMIT} is {text!r}; it takes a number of bytes, such as 1048576")
     return int(text)
+
+
+def _log_levels(section: Mapping[str, Any]) -> LogLevels:
+    if unknown := [level for level in section.values() if level not in LEVELS]:
+        raise HostError(f"host.json: logging.logLevel has {unknown[0]!r}; a level is one of {', '.join(LEVELS)}")
+    return LogLevels(section)
 
 
 def _queue_options(section: Mapping[str, Any]) -> QueueOptions:

@@ -18,6 +18,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from sandbox.host.config import HostError, resolve
+from sandbox.host.telemetry import LogLevels, Telemetry
 
 _log = logging.getLogger("host")
 _TRIGGERS = {"httpTrigger", "timerTrigger", "queueTrigger"}
@@ -84,14 +85,22 @@ class Runtime:
     stopped, so the worker has to be replaced, as the host does.
     """
 
-    def __init__(self, functions: Sequence[Function], time_limit: float | None = None) -> None:
+    def __init__(
+        self,
+        functions: Sequence[Function],
+        time_limit: float | None = None,
+        telemetry: Telemetry | None = None,
+    ) -> None:
         self.functions = tuple(functions)
         self._time_limit = time_limit
+        self._telemetry = telemetry or Telemetry(LogLevels({}))
         self.under_way: set[asyncio.Task[Outcome]] = set()
         self.timed_out = asyncio.Event()
 
     @classmethod
-    async def load(cls, directory: Path, time_limit: float | None = None) -> "Runtime":
+    async def load(
+        cls, directory: Path, time_limit: float | None = None, telemetry: Telemetry | None = None
+    ) -> "Runtime":
         """Imports and indexes the app in `directory`. Raises HostError with what the runtime objects to."""
         import azure_functions_runtime
         from azure_functions_runtime import handle_event
@@ -108,7 +117,7 @@ class Runtime:
         functions = [_function(entry) for entry in handle_event._metadata_result or ()]  # noqa: SLF001 - its only door
         if not functions:
             raise HostError(f"no functions found in {directory}; function_app.py has to be there and register some")
-        return cls(functions, time_limit)
+        return cls(functions, time_limit, telemetry)
 
     def find(self, name: str) -> Function | None:
         """A function by its name, in any case, as the admin endpoint looks it up."""
@@ -136,15 +145,18 @@ class Runtime:
         invocation_id = str(uuid.uuid4())
         fields = {name: Datum(json.dumps(item), "json") for name, item in metadata.items()}
         started = time.monotonic()
-        ok, returned, *_ = await invocation_request_native(
+        self._telemetry.begin(invocation_id, function.name)
+        ok, returned, _, failure, _ = await invocation_request_native(
             invocation_id, function.id, [(function.trigger["name"], value)], fields
         )
+        duration = (time.monotonic() - started) * 1000
+        self._telemetry.end(invocation_id, duration, None if ok else str(failure))
         _log.log(
             logging.INFO if ok else logging.ERROR,
             "executed function=%s invocation=%s duration_ms=%d outcome=%s",
             function.name,
             invocation_id,
-            (time.monotonic() - started) * 1000,
+            duration,
             "succeeded" if ok else "failed",
         )
         return Outcome(ok, returned)

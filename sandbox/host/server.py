@@ -22,6 +22,7 @@ from sandbox.host.http import create_application
 from sandbox.host.keys import load_keys
 from sandbox.host.queues import QueueListener
 from sandbox.host.runtime import Function, Runtime
+from sandbox.host.telemetry import Telemetry, WorkerLines
 from sandbox.host.timers import ScheduleMonitor, Timer, utc_now
 
 _log = logging.getLogger("host")
@@ -90,7 +91,10 @@ class _Host:
         loop.set_default_executor(ThreadPoolExecutor(24, thread_name_prefix="host"))
         load_local_settings(self._arguments.directory)
         options = load_options(self._arguments.directory)
-        runtime = await Runtime.load(self._arguments.directory, options.function_timeout)
+        telemetry = Telemetry(options.log_levels, self._arguments.home / "logs/telemetry.jsonl")
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(WorkerLines(telemetry))
+        runtime = await Runtime.load(self._arguments.directory, options.function_timeout, telemetry)
         for function in runtime.functions:
             self._add(runtime, function, options)
         stop = asyncio.Event()

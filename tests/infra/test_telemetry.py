@@ -156,8 +156,27 @@ def test_the_host_does_not_sample_events_away():
     assert set(sampling["excludedTypes"].split(";")) == {"Trace", "Exception"}
 
 
-def test_a_flood_at_an_open_route_does_not_use_up_the_days_telemetry():
-    """Requests are sampled, and the host's own two lines an invocation are left out; the program's are not."""
+def test_every_function_keeps_its_own_lines_and_not_the_hosts():
+    """The host writes two lines an invocation, at `Function.<name>`; the program's own are at `Function.<name>.User`."""
     levels = json.loads((ROOT / "host.json").read_text())["logging"]["logLevel"]
-    for name in ("graph_notifications", "graph_lifecycle", "health"):
-        assert (levels[f"Function.{name}"], levels[f"Function.{name}.User"]) == ("Warning", "Information")
+    of_functions = {name: level for name, level in levels.items() if name.startswith("Function.")}
+    expected = {}
+    for name in served.functions():
+        expected |= {f"Function.{name}": "Warning", f"Function.{name}.User": "Information"}
+    assert of_functions == expected
+
+
+def test_the_host_says_little_of_itself():
+    """What it counts and measures by itself would be most of a quiet app's telemetry, and nothing here reads it."""
+    logging = json.loads((ROOT / "host.json").read_text())["logging"]
+    levels = logging["logLevel"]
+    assert (levels["default"], levels["Host.Results"], levels["Host.Aggregator"]) == ("Warning", "Information", "None")
+    assert logging["applicationInsights"]["enablePerformanceCountersCollection"] is False
+    assert logging["applicationInsights"]["enableDependencyTracking"] is False
+
+
+def test_a_flood_at_an_open_route_does_not_use_up_the_days_telemetry():
+    """Requests are sampled: one a second and instance, some 100 MB a day of the gigabyte that may come."""
+    sampling = json.loads((ROOT / "host.json").read_text())["logging"]["applicationInsights"]["samplingSettings"]
+    assert sampling["isEnabled"]
+    assert sampling["maxTelemetryItemsPerSecond"] == 1

@@ -130,7 +130,7 @@ def test_a_hint_whose_run_died_goes_on_while_its_lease_lives():
 def test_what_was_no_hint_is_told_once(caplog):
     with caplog.at_level("INFO", "mailsync"):
         synced().synchronizer.poisoned(decode_poison(b"nonsense"))
-    assert reasons(caplog, "sync_poisoned") == ["sync_poisoned "]
+    assert reasons(caplog, "sync_poisoned") == ["sync_poisoned"]
 
 
 def test_a_lease_that_has_run_out_is_taken_over():

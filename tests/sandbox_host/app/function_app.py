@@ -1,12 +1,16 @@
 """A small function app that shows on the outside what the host handed to it."""
 
+import contextvars
 import json
+import logging
 import os
+import threading
 import time
 from pathlib import Path
 
 import azure.functions as func
 
+log = logging.getLogger("talk")
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 
@@ -51,6 +55,33 @@ def broken(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("slow", methods=["GET", "HEAD"])
 async def slow(req: func.HttpRequest) -> str:
     return "async works"
+
+
+@app.route("talk", methods=["GET"])
+def talk(req: func.HttpRequest) -> str:
+    """Says what is kept, and what the real host would drop."""
+    log.info("in the function ")
+    log.debug("for debugging")
+    context = contextvars.copy_context()
+    for say in (
+        lambda: context.run(log.info, "in a thread with its context"),
+        lambda: log.info("in a bare thread"),
+    ):
+        thread = threading.Thread(target=say)
+        thread.start()
+        thread.join()
+    LATER.append(context)
+    return "said"
+
+
+LATER: list[contextvars.Context] = []
+
+
+@app.route("talk-async", methods=["GET"])
+async def talk_async(req: func.HttpRequest) -> str:
+    log.info("in a coroutine")
+    LATER.pop().run(log.info, "after the end")
+    return "said"
 
 
 @app.timer_trigger("timer", "0 0 0 1 1 *", use_monitor=False)

@@ -1,0 +1,67 @@
+"""An event's line, and the threads that events come from."""
+
+import asyncio
+import logging
+import re
+from contextvars import ContextVar
+from pathlib import Path
+
+import pytest
+
+import mailsync
+from mailsync.read_ahead import read_ahead
+from mailsync.telemetry import Event, emit
+from mailsync.threads import Threads
+
+INVOCATION: ContextVar[str | None] = ContextVar("invocation", default=None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        ({}, "sync_poisoned"),
+        ({"mailbox": None}, "sync_poisoned"),
+        ({"mailbox": "a", "reason": ""}, "sync_poisoned mailbox=a reason=-"),
+        ({"reason": " ", "detail": "two words\nand a line"}, "sync_poisoned reason=_ detail=two_words_and_a_line"),
+    ],
+)
+def test_a_line_is_one_token_a_field_and_never_ends_in_a_blank(caplog, fields, line):
+    with caplog.at_level(logging.INFO, "mailsync"):
+        emit(Event.SYNC_POISONED, **fields)
+    assert caplog.messages == [line]
+
+
+def test_threads_work_in_the_context_of_whoever_asks():
+    with Threads(1) as pool:
+        for invocation in ("first", "second"):
+            token = INVOCATION.set(invocation)
+            assert pool.submit(INVOCATION.get).result() == invocation
+            assert list(pool.map(lambda _: INVOCATION.get(), "xx")) == [invocation] * 2
+            INVOCATION.reset(token)
+        assert pool.submit(INVOCATION.get).result() is None
+
+
+def test_the_program_has_no_other_threads():
+    root = Path(mailsync.__file__).parents[1]
+    packages = ("mailsync", "auth_callback", "health", "management", "webhook_receiver", "poll_timer", "sync_worker")
+    sources = {path: path.read_text() for name in packages for path in (root / name).rglob("*.py")}
+    bare = re.compile(r"\bThreadPoolExecutor\(|\bThread\(|run_in_executor\(None")
+    assert [path for path, source in sources.items() if bare.search(source)] == []
+
+
+def test_so_do_those_of_an_event_loop():
+    async def ask(pool):
+        INVOCATION.set("of the task")
+        return await asyncio.get_running_loop().run_in_executor(pool, INVOCATION.get)
+
+    with Threads(1) as pool:
+        assert asyncio.run(ask(pool)) == "of the task"
+
+
+def test_a_page_is_read_ahead_in_the_readers_context():
+    token = INVOCATION.set("of the run")
+    try:
+        pages = list(read_ahead(INVOCATION.get, lambda page: None))
+    finally:
+        INVOCATION.reset(token)
+    assert pages == ["of the run"]
