@@ -162,6 +162,13 @@ REFUSALS: dict[str, Refusal] = {
         "It can sign in, but no Exchange Online mailbox belongs to it.",
         "Start again with the account of the marketing inbox, or ask your administrator to give this one a mailbox.",
     ),
+    "license_lapsed": Refusal(
+        403,
+        "That account’s licence has lapsed",
+        "Microsoft does not open the inbox, because the account has no valid licence for it. Nothing was connected.",
+        "Ask your Microsoft 365 administrator to give the account a licence with Exchange Online. Then start again.",
+        technical=True,
+    ),
     "access_denied": Refusal(
         403,
         "Microsoft does not let us read the inbox",
@@ -219,7 +226,7 @@ UNEXPECTED = Refusal(
 
 def refusal_for(error: MailsyncError) -> Refusal:
     """The page for an error: by what must be done, then by its reason."""
-    if isinstance(error, RetryLater):
+    if isinstance(error, RetryLater) or error.reason == "graph_unauthorized":
         return _BUSY
     if isinstance(error, Misconfigured):
         return _OURS

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from mailsync.claims import check_grant, check_profile, checked_tenant
-from mailsync.errors import MailsyncError, Rejected, RetryLater, StaleWrite
+from mailsync.errors import LICENSE_LAPSED, MailsyncError, Rejected, RetryLater, StaleWrite
 from mailsync.models import (
     Account,
     AuthorizationRequest,
@@ -212,7 +212,10 @@ def _stored(refresh_token: str, grant: Grant, now: datetime) -> StoredToken:
 
 
 def _connected(existing: Mailbox | None, identity: str, account: Account, profile: Profile, now: datetime) -> Mailbox:
-    """The record after connecting. A known mailbox keeps its folders, cursors, counts and throttling."""
+    """The record after connecting. A known mailbox keeps its folders, cursors, counts and throttling.
+
+    The day's wait for a licence ends, since Graph has just let the app in.
+    """
     mailbox = existing or Mailbox(id=identity, account_id=account.id, address=profile.address, connected_at=now)
     return replace(
         mailbox,
@@ -222,6 +225,9 @@ def _connected(existing: Mailbox | None, identity: str, account: Account, profil
         state=MailboxState.ACTIVE,
         granted_at=now,
         next_poll_at=now,
+        not_before=None if mailbox.last_error_reason == LICENSE_LAPSED else mailbox.not_before,
+        denied_since=None,
+        denials=0,
         last_error_at=None,
         last_error_reason="",
         last_error_message="",

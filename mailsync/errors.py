@@ -2,6 +2,7 @@
 
     MailsyncError
     ├── RetryLater         the other side is busy or out of reach: try again after `retry_after`
+    ├── AccessDenied       Graph refuses a token that is good: it may pass; where it lasts, the grant is gone
     ├── ReconnectRequired  the grant is gone: the owner must connect again
     ├── Misconfigured      a setting or our own credential is wrong: the operator must act
     ├── Rejected           the request itself is unacceptable: give up, and tell whoever asked
@@ -15,6 +16,10 @@ telemetry. Messages never hold a token, code, secret, cookie or address.
 
 FOLDER_NOT_FOUND = "folder_not_found"
 """The reason of a Rejected for a folder that a mailbox lacks; its other folders are read all the same."""
+
+
+LICENSE_LAPSED = "license_lapsed"
+"""The reason of a Rejected for a mailbox without a valid licence: it is tried again daily, for it may get one."""
 
 
 class MailsyncError(Exception):
@@ -32,6 +37,10 @@ class RetryLater(MailsyncError):
     def __init__(self, reason: str, message: str, retry_after: float | None = None) -> None:
         super().__init__(reason, message)
         self.retry_after = retry_after
+
+
+class AccessDenied(MailsyncError):
+    """Graph denies access. Lapsed licences and faults of Microsoft's look the same and pass; a lost grant lasts."""
 
 
 class ReconnectRequired(MailsyncError):

@@ -135,6 +135,7 @@ class Mailbox:
     `address` is the user principal name, `mail` is only shown. `connected_at`: the first consent,
     `granted_at`: the latest. `last_sync_started_at`: when the last run began that read everything new.
     `not_before`: no Graph call until then.
+    `denied_since`: since when Graph has denied access, `denials` times without a page in between.
     `messages` and `removed` count rows written and rows marked removed.
     `push_reason`: why push is degraded; `push_retry_at`: when it is tried again, `push_failures` in a row so far.
     `version` and `due_key` belong to the store: what the record was when it was read.
@@ -157,6 +158,8 @@ class Mailbox:
     last_error_reason: str = ""
     last_error_message: str = ""
     failures: int = 0
+    denied_since: datetime | None = None
+    denials: int = 0
     messages: int = 0
     removed: int = 0
     push: PushState = PushState.OFF

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from zlib import crc32
 
 from mailsync import push
-from mailsync.errors import MailsyncError, RetryLater
+from mailsync.errors import LICENSE_LAPSED, MailsyncError, RetryLater
 from mailsync.models import Mailbox, MailboxState
 from mailsync.run import Limits
 
@@ -48,6 +48,31 @@ def failed(mailbox: Mailbox, *, error: MailsyncError, now: datetime, delay: floa
     )
 
 
+def denied(mailbox: Mailbox, *, error: MailsyncError, now: datetime, delay: float) -> Mailbox:
+    """As `failed`, because Graph denied access."""
+    return replace(
+        failed(mailbox, error=error, now=now, delay=delay),
+        denied_since=mailbox.denied_since or now,
+        denials=mailbox.denials + 1,
+    )
+
+
+def before_failure(mailbox: Mailbox, *, served: bool, added: int) -> Mailbox:
+    """The record of a run that fails, without what the run itself has shown to be over.
+
+    `served`: Graph has given a page, so it denies nothing for good. `added`: messages that are in the table now,
+    so that their mailbox gets on.
+    """
+    mailbox = replace(mailbox, denied_since=None, denials=0) if served else mailbox
+    return replace(mailbox, failures=0) if added else mailbox
+
+
+def is_lasting(mailbox: Mailbox, *, now: datetime, limits: Limits) -> bool:
+    """Whether access, denied once more just now, has been denied for so long that the grant must be gone."""
+    since = mailbox.denied_since
+    return since is not None and (now - since).total_seconds() >= limits.denial and mailbox.denials >= limits.denials
+
+
 def lost_grant(mailbox: Mailbox, *, error: MailsyncError, now: datetime, granted_at: datetime | None) -> Mailbox:
     """The owner must connect again, unless they have since `granted_at`, when the run began."""
     if mailbox.granted_at != granted_at:
@@ -76,6 +101,8 @@ def retry_delay(mailbox: Mailbox, error: MailsyncError, limits: Limits) -> float
     """Seconds until the next attempt: what the other side asked for, else doubling with each failure."""
     if isinstance(error, RetryLater) and error.retry_after is not None:
         return min(max(error.retry_after, 1), limits.longest_wait)
+    if error.reason == LICENSE_LAPSED:
+        return limits.longest_wait
     return min(limits.first_retry * 2.0 ** min(mailbox.failures, 16), limits.longest_retry)
 
 
@@ -91,5 +118,12 @@ def _with_error(mailbox: Mailbox, reason: str, message: str, now: datetime) -> M
 
 def _without_error(mailbox: Mailbox) -> Mailbox:
     return replace(
-        mailbox, last_error_at=None, last_error_reason="", last_error_message="", failures=0, not_before=None
+        mailbox,
+        last_error_at=None,
+        last_error_reason="",
+        last_error_message="",
+        failures=0,
+        denied_since=None,
+        denials=0,
+        not_before=None,
     )

@@ -54,7 +54,7 @@ class Directory(Protocol):
 
 
 class MailService(Protocol):
-    """Graph, as one signed-in user. Raises RetryLater, ReconnectRequired, Rejected."""
+    """Graph, as one signed-in user. Raises RetryLater, AccessDenied, Rejected, and what its token's source raises."""
 
     def me(self) -> Profile:
         """The signed-in user."""
@@ -96,7 +96,7 @@ class MailServiceFactory(Protocol):
 class SubscriptionService(Protocol):
     """Graph's change-notification subscriptions, as one signed-in user.
 
-    Raises RetryLater, ReconnectRequired; Rejected('subscription_gone') for one that is no more,
+    Raises RetryLater, AccessDenied; Rejected('subscription_gone') for one that is no more,
     Rejected('subscription_exists') for a second of the same kind, Rejected('subscription_too_long') where Graph
     refuses the life asked for, other Rejected (quota, handshake failed) with reasons of their own.
     """

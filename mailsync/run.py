@@ -31,6 +31,7 @@ class Limits:
     `pages`, `seconds`: the budget. `lease`: how long it holds without a save; longer than any one step.
     `busy`: how long a hint that met a lease steps aside at the most. `first_retry` doubles with each failure up to
     `longest_retry`; a Retry-After is obeyed up to `longest_wait`.
+    `denial`, `denials`: access that Graph has denied for so long, and so often, is taken for a lost grant.
     """
 
     pages: int = 60
@@ -40,6 +41,8 @@ class Limits:
     first_retry: float = 30
     longest_retry: float = 3_600
     longest_wait: float = 86_400
+    denial: float = 86_400
+    denials: int = 12
 
 
 class Run:
@@ -50,7 +53,7 @@ class Run:
     is lost, which every method that writes says by StaleWrite.
 
     `awaited`: ids of messages that the run has not come upon yet. `arrived`: when those that it has added to
-    the table were received.
+    the table were received. `served`: Graph has given a page.
     """
 
     def __init__(self, mailbox: Mailbox, mailboxes: MailboxStore, owner: str, clock: Clock, limits: Limits) -> None:
@@ -65,6 +68,7 @@ class Run:
         self.arrived: list[datetime] = []
         self.awaited: list[str] = []
         self.everything_new_read = False
+        self.served = False
         self.mailbox = mailboxes.save(self._extended(mailbox))
 
     def follow(self, names: Iterable[str], since: datetime) -> list[Folder]:
@@ -102,7 +106,8 @@ class Run:
         )
 
     def saw(self, messages: Iterable[Message]) -> None:
-        """Notes that messages have been come upon."""
+        """Notes that a page has come, and messages on it."""
+        self.served = True
         if self.awaited:
             seen = {message.id for message in messages}
             self.awaited = [message_id for message_id in self.awaited if message_id not in seen]

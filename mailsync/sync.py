@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from mailsync import outcome, push
-from mailsync.errors import MailsyncError, Misconfigured, ReconnectRequired, RetryLater, StaleWrite
+from mailsync.errors import AccessDenied, MailsyncError, Misconfigured, ReconnectRequired, RetryLater, StaleWrite
 from mailsync.folder_reader import FolderReader, whole_seconds
 from mailsync.merge import RowKey
 from mailsync.models import Hint, Lease, Mailbox, MailboxState
@@ -219,17 +219,25 @@ class Synchronizer:
         emit(Event.SYNC_COMPLETED, mailbox=run.mailbox.id, added=run.added, seconds=seconds)
 
     def _failed(self, run: Run, hint: Hint, error: MailsyncError) -> None:
-        mailbox = run.mailbox
+        cleared = partial(outcome.before_failure, served=run.served, added=run.added)
+        mailbox = cleared(run.mailbox)
+        now = self._clock()
         delay = outcome.retry_delay(mailbox, error, self._limits)
-        run.finish(partial(outcome.failed, error=error, now=self._clock(), delay=delay))
+        ended = partial(outcome.failed, error=error, now=now, delay=delay)
+        if isinstance(error, AccessDenied):
+            if outcome.is_lasting(mailbox, now=now, limits=self._limits):
+                return self._lost_grant(run, error)
+            ended = partial(outcome.denied, error=error, now=now, delay=delay)
+        run.finish(lambda mailbox: ended(cleared(mailbox)))
         self._queue.send(hint, delay + 1)  # a second over, so that it does not come before its time
-        passing = isinstance(error, RetryLater) and mailbox.failures < _WORRYING
+        passing = isinstance(error, RetryLater | AccessDenied) and mailbox.failures < _WORRYING
         event = Event.SYNC_DEFERRED if passing else Event.SYNC_FAILED
         if isinstance(error, Misconfigured):
             event = Event.MISCONFIGURED
         emit(event, mailbox=mailbox.id, reason=error.reason, delay=delay, failures=mailbox.failures + 1)
+        return None
 
-    def _lost_grant(self, run: Run, error: ReconnectRequired) -> None:
+    def _lost_grant(self, run: Run, error: MailsyncError) -> None:
         self._tokens.forget(run.mailbox.id)
         run.finish(partial(outcome.lost_grant, error=error, now=self._clock(), granted_at=run.granted_at))
         if run.mailbox.state is MailboxState.NEEDS_RECONNECT:

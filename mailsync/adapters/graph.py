@@ -67,7 +67,7 @@ class GraphClient:
     """One user's mail.
 
     `endpoint`: Graph's root with version; no token goes anywhere else. `get_token` gives an access token;
-    `fresh_token` another one after a 401, although the first has not expired. `page_size`: messages a page.
+    `fresh_token` another one after a 401 or 403, although the first has not expired. `page_size`: messages a page.
     `sleep` takes seconds. Graph allows four requests at once a mailbox, of all that use it.
     """
 

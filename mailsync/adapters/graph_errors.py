@@ -11,13 +11,22 @@ import msgspec
 
 from mailsync import json_reader
 from mailsync.adapters.http import Answer, retry_after
-from mailsync.errors import FilterRefused, MailsyncError, ReconnectRequired, Rejected, RetryLater, SyncStateLost
+from mailsync.errors import (
+    LICENSE_LAPSED,
+    AccessDenied,
+    FilterRefused,
+    MailsyncError,
+    Rejected,
+    RetryLater,
+    SyncStateLost,
+)
 
 _LOST = {"syncstatenotfound", "resyncrequired", "syncstateinvalid"}
 _NO_MAILBOX = {"mailboxnotenabledforrestapi", "mailboxnotsupportedforrestapi", "errormailboxnotfound"}
 _NO_MAILBOX |= {"errornonexistentmailbox", "errornomailbox", "errorinvalidmailbox"}
 _NO_FOLDER = {"erroritemnotfound", "errorfoldernotfound", "errorparentfoldernotfound", "errorinvalididmalformed"}
 _BUSY = {"errorserverbusy", "errormailboxmoveinprogress", "errormailboxstoreunavailable", "errorconnectionfailed"}
+_DENIED = {"erroraccessdenied", "accessdenied", "authorization_requestdenied"}
 _THROTTLED = {"applicationthrottled", "toomanyrequests", "errorexceededconnectioncount"}
 
 
@@ -31,6 +40,9 @@ class _Body(msgspec.Struct, frozen=True):
 
 
 _decoder = msgspec.json.Decoder(_Body)
+
+FRESH_TOKEN_MAY_HELP = frozenset({"graph_unauthorized", "access_denied", "graph_forbidden"})
+"""Reasons of refusals that a new token has been seen to end."""
 
 
 def code_of(answer: Answer) -> str:
@@ -77,14 +89,19 @@ def error_of(operation: str, answer: Answer, now: datetime, *, filtered: bool = 
         return RetryLater("graph_unavailable", said, retry_after(answer.headers, now))
     if lower in _NO_MAILBOX:
         return Rejected("mailbox_not_enabled", f"{said}; the account has no Exchange Online mailbox")
+    if "license" in lower:
+        return Rejected(LICENSE_LAPSED, f"{said}; the mailbox has no valid licence")
     if answer.status == 401:
-        return RetryLater("graph_unauthorized", f"{said}; a fresh token was refused too")
+        return AccessDenied("graph_unauthorized", f"{said}; a fresh token was refused too")
     if lower == "errorquotaexceeded":
         return RetryLater(
             "mailbox_full", f"{said}; the owner must make room in the mailbox", retry_after(answer.headers, now)
         )
+    if answer.status == 403 and lower in _DENIED:
+        return AccessDenied("access_denied", f"{said}; access to the mailbox is denied to its user")
     if answer.status == 403:
-        return ReconnectRequired("access_denied", f"{said}; access to the mailbox was taken away")
+        # A gateway's page, an empty code or UnknownError: reported to pass by itself, or with another token.
+        return RetryLater("graph_forbidden", said, retry_after(answer.headers, now))
     if lower in _NO_FOLDER and operation != "messages":
         return Rejected("folder_not_found", f"{said}; check MAIL_FOLDERS")
     if filtered and answer.status == 400:

@@ -17,7 +17,7 @@ from mailsync.adapters.graph_errors import error_of, is_about
 from mailsync.adapters.graph_transport import GraphTransport
 from mailsync.adapters.http import Answer
 from mailsync.clock import utc_now
-from mailsync.errors import MailsyncError, Rejected, RetryLater
+from mailsync.errors import AccessDenied, MailsyncError, Rejected, RetryLater
 from mailsync.json_reader import ESSENTIAL
 from mailsync.ports import Clock, GetToken
 
@@ -119,7 +119,7 @@ class GraphSubscriptions:
 def _refusal(operation: str, answer: Answer, now: datetime) -> MailsyncError:
     """403 is no loss of the grant here: an administrator or a quota may keep from a subscription, not from the mail."""
     error = error_of(operation, answer, now)
-    if isinstance(error, RetryLater):
+    if isinstance(error, RetryLater | AccessDenied) and answer.status != 403:
         return error
     return Rejected(_reason(operation, answer), error.message.partition(";")[0])
 

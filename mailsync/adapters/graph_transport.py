@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from mailsync.adapters import http
-from mailsync.adapters.graph_errors import error_of
+from mailsync.adapters.graph_errors import FRESH_TOKEN_MAY_HELP, error_of
 from mailsync.clock import utc_now
 from mailsync.errors import MailsyncError, Rejected, RetryLater
 from mailsync.ports import Clock, GetToken
@@ -118,10 +118,10 @@ class GraphTransport:
             if isinstance(answer, http.Answer):
                 if 200 <= answer.status < 300:
                     return answer.body
-                if answer.status == 401 and fresh is not None:
+                answer = refusal(operation, answer, self.clock())
+                if fresh is not None and answer.reason in FRESH_TOKEN_MAY_HELP:
                     token, fresh = fresh(), None
                     continue
-                answer = refusal(operation, answer, self.clock())
             waits.take(answer)
 
     def _try(
@@ -154,7 +154,7 @@ class Waits:
     def take(self, error: MailsyncError) -> None:
         """Waits for what caused `error` to pass; raises it where waiting is of no use, too long or used up."""
         planned = next(self._planned, None)
-        if not isinstance(error, RetryLater) or error.reason == "graph_unauthorized" or planned is None:
+        if not isinstance(error, RetryLater) or planned is None:
             raise error
         seconds = planned if error.retry_after is None else error.retry_after
         if seconds > _LONGEST_WAIT:

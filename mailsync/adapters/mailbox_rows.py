@@ -24,6 +24,8 @@ _PLAIN = {
     "lastErrorReason": "last_error_reason",
     "lastErrorMessage": "last_error_message",
     "failures": "failures",
+    "deniedSince": "denied_since",
+    "denials": "denials",
     "messages": "messages",
     "removed": "removed",
     "pushReason": "push_reason",

@@ -20,6 +20,7 @@ from sandbox.microsoft365.graph_protocol import (
     CONTENT_TYPE,
     Answer,
     Call,
+    GatewayPage,
     GraphError,
     RequestIds,
     error_answer,
@@ -45,6 +46,7 @@ _OPERATIONS = [(name, re.compile(path + "/?", re.IGNORECASE)) for name, path in 
 _SUBSCRIPTIONS = {"subscriptions", "subscription", "reauthorize"}
 _SERVICE_TIME = 0.002
 """Seconds that a request takes at the least, so that others which come meanwhile are seen to be concurrent."""
+_DENIED = "Access is denied. Check credentials and try again."
 _VERSION = re.compile(r"/v1\.0(?=/)", re.IGNORECASE)
 
 
@@ -156,8 +158,12 @@ class Graph:
             raise GraphError(503, "serviceNotAvailable", "The service is temporarily unavailable.", headers)
         if self._take(faults.GATEWAY_TIMEOUT, call, operation):
             raise GraphError(504, "UnknownError", "")
-        if self._take(faults.ACCESS_DENIED, call, operation):
-            raise _access_denied()
+        if fault := self._take(faults.ACCESS_DENIED, call, operation):
+            raise GraphError(403, fault["code"], _DENIED)
+        if self._take(faults.UNAUTHORIZED, call, operation):
+            raise GraphError(401, "InvalidAuthenticationToken", "Access token validation failure.")
+        if fault := self._take(faults.GATEWAY_PAGE, call, operation):
+            raise GatewayPage(fault["status"])
         if operation != "me" and self._take(faults.NOT_ENABLED, call, operation):
             message = "The mailbox is either inactive, soft-deleted, or is hosted on-premise."
             raise GraphError(404, "MailboxNotEnabledForRESTAPI", message)
@@ -204,7 +210,7 @@ def _operation(path: str) -> tuple[str, dict[str, str]]:
 
 
 def _access_denied() -> GraphError:
-    return GraphError(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
+    return GraphError(403, "ErrorAccessDenied", _DENIED)
 
 
 def _retry_after(seconds: float | None, date: bool) -> str:
@@ -222,6 +228,8 @@ def _response(answer: Answer, ids: RequestIds) -> Response:
         "OData-Version": "4.0",
         **answer.headers,
     }
+    if isinstance(answer.body, str):
+        return Response(answer.body, answer.status, headers, media_type="text/html")
     content = b"" if answer.body is None else msgspec.json.encode(answer.body)
     return Response(content, answer.status, headers, media_type=CONTENT_TYPE)
 

@@ -23,7 +23,7 @@ def answer(call: Call, run: Callable[[Call], Answer]) -> Answer:
         statuses[request_id] = inner.status
         response: dict[str, Any] = {"id": request_id, "status": inner.status, "headers": dict(inner.headers)}
         if inner.body is not None:
-            response["headers"]["Content-Type"] = CONTENT_TYPE
+            response["headers"]["Content-Type"] = "text/html" if isinstance(inner.body, str) else CONTENT_TYPE
             response["body"] = inner.body
         responses.append(response)
     return Answer(200, {"responses": responses[::-1]})

@@ -27,7 +27,19 @@ OUTAGE = register(
 GATEWAY_TIMEOUT = register("graph-gateway-timeout", "Graph answers 504", **_WHERE)
 SLOW = register("graph-slow", "Graph takes `seconds` before it answers", seconds=number(1.0, most=3_600), **_WHERE)
 CUT = register("graph-cut", "Graph drops the connection in the middle of its answer", **_WHERE)
-ACCESS_DENIED = register("access-denied", "Graph answers 403 ErrorAccessDenied", **_WHERE)
+ACCESS_DENIED = register(
+    "access-denied",
+    "Graph answers 403 with `code`: ErrorInvalidLicense for a lapsed licence, UnknownError for who knows what",
+    code="ErrorAccessDenied",
+    **_WHERE,
+)
+UNAUTHORIZED = register("graph-unauthorized", "Graph answers 401 to a token that is good", **_WHERE)
+GATEWAY_PAGE = register(
+    "graph-gateway-page",
+    "A gateway before Graph answers `status` with a page in HTML",
+    status=whole(403, least=400, most=599),
+    **_WHERE,
+)
 NOT_ENABLED = register(
     "mailbox-not-enabled", "The user has no mailbox that Graph reaches: 404 MailboxNotEnabledForRESTAPI", **_WHERE
 )

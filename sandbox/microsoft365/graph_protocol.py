@@ -48,10 +48,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response; `body` is None or JSON."""
+    """A response; `body` is None, JSON, or the text of a page that is none of Graph's."""
 
     status: int
-    body: Mapping[str, Any] | None
+    body: Mapping[str, Any] | str | None
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -64,6 +64,13 @@ class GraphError(Exception):
         self.code = code
         self.message = message
         self.headers = dict(headers or {})
+
+
+class GatewayPage(GraphError):
+    """What stands before Graph answers in its place, with a page and no code."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status, "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,8 @@ class RequestIds:
 
 def error_answer(error: GraphError, ids: RequestIds, now: datetime) -> Answer:
     """An error as Graph words it."""
+    if isinstance(error, GatewayPage):
+        return Answer(error.status, f"<html><head><title>{error.status}</title></head><body>Sorry</body></html>")
     inner = {
         "date": now.strftime("%Y-%m-%dT%H:%M:%S"),
         "request-id": ids.request,

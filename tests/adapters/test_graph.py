@@ -8,9 +8,9 @@ import requests
 from mailsync.adapters import http, json_texts
 from mailsync.adapters.graph import GraphClient
 from mailsync.errors import (
+    AccessDenied,
     FilterRefused,
     MailsyncError,
-    ReconnectRequired,
     Rejected,
     RetryLater,
     SyncStateLost,
@@ -120,7 +120,12 @@ def test_redirects_are_not_followed():
 @pytest.mark.parametrize(
     ("reply", "kind", "reason"),
     [
-        (refusal(403, "ErrorAccessDenied"), ReconnectRequired, "access_denied"),
+        (refusal(403, "ErrorAccessDenied"), AccessDenied, "access_denied"),
+        (refusal(403, "accessDenied"), AccessDenied, "access_denied"),
+        (refusal(403, "UnknownError", {"Retry-After": "77"}), RetryLater, "graph_forbidden"),
+        (refusal(403, "", {"Retry-After": "77"}), RetryLater, "graph_forbidden"),
+        (Reply(403, b"<html>403 Forbidden</html>", {"Retry-After": "77"}), RetryLater, "graph_forbidden"),
+        (refusal(403, "ErrorInvalidLicense"), Rejected, "license_lapsed"),
         (refusal(404, "MailboxNotEnabledForRESTAPI"), Rejected, "mailbox_not_enabled"),
         (refusal(404, "ErrorItemNotFound"), Rejected, "folder_not_found"),
         (refusal(400, "ErrorInvalidIdMalformed"), Rejected, "folder_not_found"),
@@ -129,7 +134,7 @@ def test_redirects_are_not_followed():
         (refusal(400, "SyncStateNotFound"), SyncStateLost, "sync_state_lost"),
         (refusal(404, "RESYNCREQUIRED"), SyncStateLost, "sync_state_lost"),
         (refusal(418), Rejected, "graph_refused"),
-        (refusal(401, "InvalidAuthenticationToken"), RetryLater, "graph_unauthorized"),
+        (refusal(401, "InvalidAuthenticationToken"), AccessDenied, "graph_unauthorized"),
         (refusal(429, headers={"Retry-After": "77"}), RetryLater, "graph_throttled"),
         (refusal(503, headers={"Retry-After": "77"}), RetryLater, "graph_unavailable"),
         (refusal(403, "ErrorQuotaExceeded", {"Retry-After": "77"}), RetryLater, "mailbox_full"),
@@ -156,7 +161,7 @@ def test_refusals_of_a_delta(reply, kind, reason):
         (refusal(404, "MailboxNotEnabledForRESTAPI"), Rejected, "mailbox_not_enabled"),
         (refusal(400, "ErrorMailboxMoveInProgress", {"Retry-After": "77"}), RetryLater, "graph_unavailable"),
         (refusal(400, "ErrorQuotaExceeded", {"Retry-After": "77"}), RetryLater, "mailbox_full"),
-        (refusal(403, "ErrorAccessDenied"), ReconnectRequired, "access_denied"),
+        (refusal(403, "ErrorAccessDenied"), AccessDenied, "access_denied"),
         (refusal(418), Rejected, "graph_refused"),
     ],
 )
@@ -301,9 +306,18 @@ def folder(folder_id):
     return Reply(200, {"id": folder_id})
 
 
-def test_a_401_is_answered_with_one_fresh_token():
+REFUSED_TOKENS = {
+    "401": refusal(401),
+    "403 of a gateway": Reply(403, b"<html><title>403 Forbidden</title></html>", {"Content-Type": "text/html"}),
+    "403 without a known code": refusal(403, "UnknownError"),
+    "403 with a code": refusal(403, "ErrorAccessDenied"),
+}
+
+
+@pytest.mark.parametrize("refused", REFUSED_TOKENS.values(), ids=REFUSED_TOKENS)
+def test_a_refused_token_is_replaced_by_a_fresh_one_once(refused):
     fresh = []
-    client = Client(refusal(401), folder("f"), fresh_token=lambda: fresh.append(1) or "token-2")
+    client = Client(refused, folder("f"), fresh_token=lambda: fresh.append(1) or "token-2")
     assert client.folder_id("inbox") == "f"
     assert [request.headers["Authorization"] for request in client.wire.seen] == ["Bearer token-1", "Bearer token-2"]
     assert fresh == [1]
@@ -311,9 +325,17 @@ def test_a_401_is_answered_with_one_fresh_token():
 
 def test_a_second_401_is_final():
     client = Client(refusal(401), refusal(401), fresh_token=lambda: "token-2")
-    with pytest.raises(RetryLater, match="graph_unauthorized"):
+    with pytest.raises(AccessDenied, match="graph_unauthorized"):
         client.me()
     assert client.waited == []
+
+
+@pytest.mark.parametrize(
+    "refused", [refusal(403, "ErrorQuotaExceeded", {"Retry-After": "77"}), refusal(403, "ErrorInvalidLicense")]
+)
+def test_a_refusal_that_no_token_mends_costs_none(refused):
+    with pytest.raises(MailsyncError):
+        Client(refused, fresh_token=lambda: pytest.fail("a fresh token was asked for")).me()
 
 
 def test_a_netrc_login_never_replaces_the_token(tmp_path, monkeypatch):
@@ -411,7 +433,7 @@ def test_a_batch_gives_up_in_the_end():
 
 def test_an_entry_that_waiting_does_not_mend_decides():
     client = Client(batch({"status": 429}, {"status": 403, "body": {"error": {"code": "ErrorAccessDenied"}}}))
-    with pytest.raises(ReconnectRequired):
+    with pytest.raises(AccessDenied):
         client.messages(["a", "b"])
 
 

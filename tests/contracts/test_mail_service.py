@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from mailsync.adapters import http, json_texts
-from mailsync.errors import FilterRefused, ReconnectRequired, Rejected, RetryLater, SyncStateLost
+from mailsync.errors import AccessDenied, FilterRefused, Rejected, RetryLater, SyncStateLost
 from mailsync.models import Message
 from tests.contracts.boxes import ADDRESS, BEFORE_ALL, START, FakeBox, GraphBox
 
@@ -307,7 +307,9 @@ def test_a_throttled_part_of_a_batch_is_asked_for_again(graph):
 @pytest.mark.parametrize(
     ("fault", "kind", "reason"),
     [
-        ("access-denied", ReconnectRequired, "access_denied"),
+        ("access-denied", AccessDenied, "access_denied"),
+        ("graph-unauthorized", AccessDenied, "graph_unauthorized"),
+        ("graph-gateway-page", RetryLater, "graph_forbidden"),
         ("mailbox-not-enabled", Rejected, "mailbox_not_enabled"),
         ("mailbox-over-quota", RetryLater, "mailbox_full"),
         ("foreign-next-link", Rejected, "foreign_link"),

@@ -59,6 +59,8 @@ def full_mailbox() -> Mailbox:
         last_error_reason="consent_required",
         last_error_message="The owner must connect again.",
         failures=3,
+        denied_since=NOW - timedelta(hours=7),
+        denials=13,
         messages=70_000,
         removed=4,
         push=PushState.DEGRADED,

@@ -44,9 +44,23 @@ def test_outages(inbox):
 def test_refusals(inbox):
     order(inbox, "access-denied")
     assert error_of(inbox.get("/me/mailFolders/inbox"), 403) == "ErrorAccessDenied"
+    order(inbox, "access-denied", code="ErrorInvalidLicense")
+    assert error_of(inbox.get("/me"), 403) == "ErrorInvalidLicense"
+    order(inbox, "graph-unauthorized")
+    assert error_of(inbox.get("/me"), 401) == "InvalidAuthenticationToken"
     order(inbox, "mailbox-not-enabled")
     assert inbox.get("/me").status_code == 200
     assert error_of(inbox.get("/me/mailFolders/inbox"), 404) == "MailboxNotEnabledForRESTAPI"
+
+
+@pytest.mark.parametrize("status", [403, 404, 502])
+def test_a_page_of_a_gateway(inbox, status):
+    order(inbox, "graph-gateway-page", status=status)
+    answer = inbox.get("/me")
+    assert answer.status_code == status
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.text.startswith("<html>")
+    assert inbox.get("/me").status_code == 200
 
 
 def test_a_fault_for_one_user_and_one_operation(inbox, microsoft365, browser):
