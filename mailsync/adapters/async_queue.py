@@ -39,9 +39,12 @@ class AsyncStorageHintQueue:
     def __init__(
         self, storage: Storage, connect_timeout: float = 1, read_timeout: float = 1, clock: Clock = utc_now
     ) -> None:
-        """Timeouts in seconds, of each of two attempts: both fit into the time that Graph waits for an answer."""
+        """Timeouts in seconds, of each of two attempts: both fit into the time that Graph waits for an answer.
+
+        `read_timeout`: of the whole attempt, so that a service that trickles its answer is waited for no longer.
+        """
         self._clock = clock
-        self._timeout = aiohttp.ClientTimeout(sock_connect=connect_timeout, sock_read=read_timeout)
+        self._timeout = aiohttp.ClientTimeout(total=read_timeout, sock_connect=connect_timeout)
         self._session: aiohttp.ClientSession | None = None
         if storage.connection_string:
             self._tokens = None

@@ -10,11 +10,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import requests
-import requests.adapters
 import requests.utils
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 from azure.core.pipeline.transport import RequestsTransport
 
+from mailsync.adapters.deadlines import DeadlineAdapter
 from mailsync.adapters.http import retry_after
 from mailsync.errors import MailsyncError, Misconfigured, Rejected, RetryLater, StaleWrite
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = 10
 """Seconds to connect."""
 READ_TIMEOUT = 20
-"""Seconds between two bytes of an answer."""
+"""Seconds between two bytes of an answer; the whole of it has `deadlines.PATIENCE` times that."""
 RETRIES = 3
 """Attempts after the first, by the SDK's own policy."""
 LONGEST_WAIT = 10
@@ -126,7 +126,8 @@ def code_of(error: AzureError) -> str:
 def session() -> requests.Session:
     """The process's one session for the SDK's clients."""
     shared = requests.Session()
-    shared.mount("https://", requests.adapters.HTTPAdapter(pool_connections=8, pool_maxsize=32))
+    for scheme in ("https://", "http://"):  # the identity endpoint of a real instance is plain HTTP on its loopback
+        shared.mount(scheme, DeadlineAdapter(pool_connections=8, pool_maxsize=32))
     # The SDK sets the header itself; with an `auth` present, requests does not look into .netrc files for another.
     shared.auth = _unchanged
     return shared

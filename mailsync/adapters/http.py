@@ -5,7 +5,6 @@
 
 import logging
 import math
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,9 +23,7 @@ _log = logging.getLogger(__name__)
 CONNECT_TIMEOUT = 5.0
 """Seconds to connect."""
 READ_TIMEOUT = 30.0
-"""Seconds between two bytes of an answer."""
-ANSWER_TIMEOUT = 120.0
-"""Seconds for the whole of an answer, so that a peer that trickles bytes holds nobody."""
+"""Seconds between two bytes of an answer; the whole of it has `deadlines.PATIENCE` times that."""
 ANSWER_LIMIT = 24 * 1024 * 1024
 """Bytes that an answer may have once decompressed: an instance holds two for each of its dozen runs at once."""
 
@@ -54,10 +51,11 @@ class Answer:
 def session() -> "requests.Session":
     """The session of this process, which threads share: connections are pooled by host, cookies never kept."""
     import requests
-    from requests.adapters import HTTPAdapter
+
+    from mailsync.adapters.deadlines import DeadlineAdapter
 
     shared = requests.Session()
-    shared.mount("https://", HTTPAdapter(pool_connections=4, pool_maxsize=32))
+    shared.mount("https://", DeadlineAdapter(pool_connections=4, pool_maxsize=32))
     shared.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return shared
 
@@ -86,7 +84,6 @@ def call(
             request.headers["Authorization"] = f"Bearer {token}"
         return request
 
-    deadline = time.monotonic() + ANSWER_TIMEOUT
     try:
         with over.request(
             method,
@@ -99,7 +96,7 @@ def call(
             stream=True,
         ) as response:
             headers = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status_code, headers, _read(response, limit or ANSWER_LIMIT, deadline, cut=cut))
+            return Answer(response.status_code, headers, _read(response, limit or ANSWER_LIMIT, cut=cut))
     except requests.RequestException as error:
         raise Unreachable(type(error).__name__) from error
 
@@ -120,7 +117,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     return min(max(seconds, 0.0), _LONGEST_WAIT) if math.isfinite(seconds) else None
 
 
-def _read(response: "requests.Response", limit: int, deadline: float, *, cut: bool) -> bytes:
+def _read(response: "requests.Response", limit: int, *, cut: bool) -> bytes:
     chunks = []
     size = 0
     cutter = TextCutter(limit // 2) if cut else None
@@ -129,8 +126,6 @@ def _read(response: "requests.Response", limit: int, deadline: float, *, cut: bo
         size += len(kept)
         if size > limit:
             raise TooLarge("AnswerTooLarge")
-        if time.monotonic() > deadline:
-            raise Unreachable("AnswerTooSlow")
         chunks.append(kept)
     if cutter and cutter.cuts:
         _log.warning("%d texts of an answer were too long and were cut", cutter.cuts)

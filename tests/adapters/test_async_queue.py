@@ -23,6 +23,7 @@ HINT = Hint(BOX, NOW)
 KEY = base64.b64encode(b"a key of this test's own").decode()
 CREATED = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
 HANG_UP = b""
+TRICKLE_HEADERS, TRICKLE_BODY = object(), object()
 SILENCE = None
 
 
@@ -54,13 +55,27 @@ class Service:
                 answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
                 if answer is SILENCE:
                     continue
+                if answer in (TRICKLE_HEADERS, TRICKLE_BODY):
+                    await self._trickle(writer, answer)
+                    break
                 if answer is HANG_UP:
                     break
                 writer.write(answer)
-        except asyncio.IncompleteReadError:
+        except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             writer.close()
+
+    async def _trickle(self, writer, where):
+        """A good answer in the end, two seconds later, which nobody may wait for."""
+        head = b"HTTP/1.1 201 Created\r\nContent-Length: 200\r\n"
+        writer.write(head if where is TRICKLE_HEADERS else head + b"\r\n")
+        rest = b"X-Slow: " + b"x" * 190 if where is TRICKLE_HEADERS else b"x" * 199
+        for place in range(len(rest)):
+            writer.write(rest[place : place + 1])
+            await writer.drain()
+            await asyncio.sleep(0.01)
+        writer.write(b"\r\n\r\n" + b"x" * 200 if where is TRICKLE_HEADERS else b"x")
 
 
 def refused(status, code="SomeCode", headers=""):
@@ -143,6 +158,15 @@ def test_a_service_that_is_silent_is_waited_for_twice_and_no_longer(trusted):
     service = Service(SILENCE)
     with pytest.raises(RetryLater) as told:
         send(service, read_timeout=0.05)
+    assert told.value.reason == "storage_unavailable"
+    assert len(service.requests) == 2
+
+
+@pytest.mark.parametrize("where", [TRICKLE_HEADERS, TRICKLE_BODY], ids=["headers", "body"])
+def test_a_service_that_trickles_its_answer_is_waited_for_no_longer_than_a_silent_one(trusted, where):
+    service = Service(where)
+    with pytest.raises(RetryLater) as told:
+        send(service, read_timeout=0.1)
     assert told.value.reason == "storage_unavailable"
     assert len(service.requests) == 2
 

@@ -295,13 +295,6 @@ def test_a_batch_whose_answer_is_too_large_is_split_and_a_message_too_large_alon
     }  # fmt: skip
 
 
-def test_an_answer_that_trickles_is_cut(monkeypatch):
-    monkeypatch.setattr(http, "ANSWER_TIMEOUT", -1)
-    session, _ = stub_session(Reply(200, b" "))
-    with pytest.raises(http.Unreachable, match="AnswerTooSlow"):
-        http.call(session, "GET", GRAPH)
-
-
 def folder(folder_id):
     return Reply(200, {"id": folder_id})
 
