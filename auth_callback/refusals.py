@@ -159,15 +159,9 @@ REFUSALS: dict[str, Refusal] = {
     "mailbox_not_enabled": Refusal(
         403,
         "That account has no inbox",
-        "It can sign in, but no Exchange Online mailbox belongs to it.",
-        "Start again with the account of the marketing inbox, or ask your administrator to give this one a mailbox.",
-    ),
-    "license_lapsed": Refusal(
-        403,
-        "That account’s licence has lapsed",
-        "Microsoft does not open the inbox, because the account has no valid licence for it. Nothing was connected.",
-        "Ask your Microsoft 365 administrator to give the account a licence with Exchange Online. Then start again.",
-        technical=True,
+        "It can sign in, but no Exchange Online mailbox belongs to it, or its licence for one has lapsed.",
+        "Start again with the account of the marketing inbox, or ask your administrator to give this one a mailbox"
+        " with a valid licence.",
     ),
     "access_denied": Refusal(
         403,

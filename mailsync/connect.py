@@ -32,6 +32,7 @@ from mailsync.ports import (
     Directory,
     HintQueue,
     MailboxStore,
+    MailService,
     MailServiceFactory,
     SignInStore,
     TokenVault,
@@ -128,7 +129,7 @@ class Connector:
         mail = self.mail(lambda: grant.access_token)
         profile = mail.me()
         check_profile(profile, grant.claims)
-        mail.folder_id("inbox")  # a user without a mailbox is told here, not by a sync that nobody sees
+        _check_inbox(mail)
         identity = _identity(tenant, profile)
         account = self._account(identity, profile, tenant)
         # Tokens first: a record without tokens would be polled in vain, tokens without a record only lie there.
@@ -192,6 +193,17 @@ class Connector:
 def _check_size(answer: Mapping[str, str]) -> None:
     if any(len(value) > _LONGEST.get(name, _LONGEST_OTHER) for name, value in answer.items()):
         raise Rejected("bad_answer", "The answer is longer than any that Microsoft gives.")
+
+
+def _check_inbox(mail: MailService) -> None:
+    """A user without a mailbox is told here, and not by a sync that nobody sees."""
+    try:
+        mail.folder_id("inbox")
+    except Rejected as error:
+        if error.reason != LICENSE_LAPSED:
+            raise
+        # Whoever has no licence yet has no mailbox yet; a mailbox that once was read may get its licence back.
+        raise Rejected("mailbox_not_enabled", error.message) from error
 
 
 def _identity(tenant: str, profile: Profile) -> str:

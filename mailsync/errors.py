@@ -17,7 +17,6 @@ telemetry. Messages never hold a token, code, secret, cookie or address.
 FOLDER_NOT_FOUND = "folder_not_found"
 """The reason of a Rejected for a folder that a mailbox lacks; its other folders are read all the same."""
 
-
 LICENSE_LAPSED = "license_lapsed"
 """The reason of a Rejected for a mailbox without a valid licence: it is tried again daily, for it may get one."""
 

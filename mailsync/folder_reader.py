@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
-from mailsync.errors import FOLDER_NOT_FOUND, FilterRefused, Rejected, RetryLater, SyncStateLost
+from mailsync.errors import FOLDER_NOT_FOUND, FilterRefused, MailsyncError, Rejected, RetryLater, SyncStateLost
 from mailsync.models import DeltaPage, Folder, History, HistoryPage, Message, StoredMessage
 from mailsync.ports import Clock, MailService
 from mailsync.read_ahead import read_ahead
@@ -50,6 +50,14 @@ class Progress(Protocol):
     def may_go_on(self) -> bool:
         """Whether the run's budget allows one more page."""
         ...
+
+
+class _Prepared(NamedTuple):
+    """A page ready to be written, what is stored of it, and why some of its messages could not be fetched whole."""
+
+    page: DeltaPage
+    stored: dict[str, StoredMessage]
+    refused: Mapping[str, MailsyncError] = {}
 
 
 class FolderReader:
@@ -133,7 +141,11 @@ class FolderReader:
         if self.folder.cursor is None:
             self._begin()
         last = False
-        for page, stored in read_ahead(self._fetch_first, self._next_delta):
+        for page, stored, refused in read_ahead(self._fetch_first, self._next_delta):
+            if refused:
+                # What could be read is written at once; the cursor stays, so that the rest is asked for again.
+                self._write(page.messages, stored, sighting=False)
+                raise _unread(refused)
             self._write(page.messages, stored, sighting=False, **self._after(page))
             last = page.last
             if not last:
@@ -153,7 +165,7 @@ class FolderReader:
         self._become(folder_id=folder_id, generation=generation, enumerating=True, enumerated=0, history=history)
         self._progress.save()
 
-    def _fetch_first(self) -> tuple[DeltaPage, dict[str, StoredMessage]]:
+    def _fetch_first(self) -> _Prepared:
         folder = self.folder
         if folder.cursor:
             return self._prepared(self._mail.follow_delta(folder.cursor))
@@ -163,24 +175,23 @@ class FolderReader:
             self._become(filtered=False, history=None)
             return self._prepared(self._mail.start_delta(folder.name, None))
 
-    def _next_delta(
-        self, read: tuple[DeltaPage, object]
-    ) -> Callable[[], tuple[DeltaPage, dict[str, StoredMessage]]] | None:
-        page, _ = read
-        if page.last or not self._progress.may_go_on():
+    def _next_delta(self, read: _Prepared) -> Callable[[], _Prepared] | None:
+        page = read.page
+        if page.last or read.refused or not self._progress.may_go_on():
             return None
         return lambda: self._prepared(self._mail.follow_delta(page.link))
 
-    def _prepared(self, page: DeltaPage) -> tuple[DeltaPage, dict[str, StoredMessage]]:
-        """Fetches whole what delta says too little of."""
+    def _prepared(self, page: DeltaPage) -> _Prepared:
+        """Fetches whole what delta says too little of; what Graph refuses is left out of the page."""
         folder = self.folder
         first_sight = self._alone and folder.enumerating and folder.generation == 1
         stored = {} if first_sight else self._rows.find(page.messages)
         wanted = dict.fromkeys(m.id for m in page.messages if _wants_whole(m, stored.get(m.id), folder))
         if not wanted:
-            return page, stored
+            return _Prepared(page, stored)
         whole = self._mail.messages(list(wanted))
-        return replace(page, messages=tuple(_completed(m, whole) for m in page.messages)), stored
+        read = tuple(_completed(m, whole.found) for m in page.messages if m.id not in whole.refused)
+        return _Prepared(replace(page, messages=read), stored, whole.refused)
 
     def _after(self, page: DeltaPage) -> dict[str, object]:
         """How the folder's state changes with this page."""
@@ -258,6 +269,14 @@ def _completed(message: Message, whole: Mapping[str, Message]) -> Message:
     return (
         message if more is None or message.removed else Message(message.id, dict(message.columns) | dict(more.columns))
     )
+
+
+def _unread(refused: Mapping[str, MailsyncError]) -> MailsyncError:
+    """Messages that could not be fetched are asked for later, never sooner than Graph says."""
+    waits = [error.retry_after for error in refused.values() if isinstance(error, RetryLater) and error.retry_after]
+    first = next(iter(refused.values()))
+    message = f"{len(refused)} messages could not be fetched whole: {first.message}"
+    return RetryLater("messages_unread", message, max(waits, default=None))
 
 
 def _walked(history: History, page: HistoryPage) -> History:

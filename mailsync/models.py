@@ -11,6 +11,8 @@ from enum import StrEnum
 
 import msgspec
 
+from mailsync.errors import MailsyncError
+
 GRAPH_SCOPES = ("User.Read", "Mail.Read")
 """The delegated Graph permissions asked for."""
 
@@ -235,6 +237,18 @@ class HistoryPage:
 
     messages: tuple[Message, ...]
     more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What came of asking for messages by id: `found` ones, and why others were `refused`.
+
+    A message in neither is no more. A refusal is a word about that message, and none about its mailbox, whatever
+    its class; only a RetryLater with a time says that Graph wants to be left alone.
+    """
+
+    found: Mapping[str, Message] = field(default_factory=dict)
+    refused: Mapping[str, MailsyncError] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

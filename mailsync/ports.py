@@ -12,11 +12,11 @@ from mailsync.models import (
     AuthorizationRequest,
     DeltaPage,
     DueMailbox,
+    Fetched,
     Grant,
     Hint,
     HistoryPage,
     Mailbox,
-    Message,
     Profile,
     SignInRecord,
     StoredMessage,
@@ -80,8 +80,8 @@ class MailService(Protocol):
         """Messages received in [since, before] (before None: up to now), newest first, `skip` passed over."""
         ...
 
-    def messages(self, ids: Sequence[str]) -> dict[str, Message]:
-        """Whole messages by immutable id; an id that no longer exists is absent from the answer."""
+    def messages(self, ids: Sequence[str]) -> Fetched:
+        """Whole messages by immutable id: what could be read, and which of them Graph refused after some tries."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import msgspec
 
 from mailsync import json_reader
 from mailsync.adapters import graph_messages as wire
-from mailsync.adapters.graph_errors import error_of, is_missing
+from mailsync.adapters.graph_errors import FRESH_TOKEN_MAY_HELP, error_of, is_missing
 from mailsync.adapters.graph_transport import (
     IMMUTABLE,
     AnswerTooLarge,
@@ -22,7 +23,7 @@ from mailsync.adapters.graph_transport import (
 from mailsync.adapters.http import Answer
 from mailsync.clock import utc_now
 from mailsync.errors import MailsyncError, RetryLater
-from mailsync.models import DeltaPage, HistoryPage, Message, Profile
+from mailsync.models import DeltaPage, Fetched, HistoryPage, Message, Profile
 from mailsync.ports import Clock, GetToken
 
 if TYPE_CHECKING:
@@ -149,29 +150,52 @@ class GraphClient:
         page = _read("history", raw, wire.page)
         return HistoryPage(wire.to_messages(page.value), page.next_link is not None)
 
-    def messages(self, ids: Sequence[str]) -> dict[str, Message]:
+    def messages(self, ids: Sequence[str]) -> Fetched:
         """POST /$batch of GET /me/messages/{id}: https://learn.microsoft.com/graph/api/message-get."""
         found: dict[str, Message] = {}
+        refused: dict[str, MailsyncError] = {}
         wanted = list(dict.fromkeys(ids))
         for start in range(0, len(wanted), _BATCH):
-            found |= self._batch(wanted[start : start + _BATCH])
-        return found
+            batch = self._batch(wanted[start : start + _BATCH])
+            found |= batch.found
+            refused |= batch.refused
+            if pause := next((error for error in batch.refused.values() if _asks_for_time(error)), None):
+                refused |= dict.fromkeys(wanted[start + _BATCH :], pause)
+                break
+        return Fetched(found, refused)
 
-    def _batch(self, ids: Sequence[str]) -> dict[str, Message]:
-        """Each entry of a batch has a status of its own: what was throttled is asked again, what is gone left out."""
+    def _batch(self, ids: Sequence[str]) -> Fetched:
+        """Each part of a batch has a status of its own: what passes is asked again, what is gone left out."""
         found: dict[str, Message] = {}
+        refused: dict[str, MailsyncError] = {}
         waits = self._transport.waits()
-        while ids:
-            refused: dict[str, MailsyncError] = {}
-            for message_id, answer in self._ask(ids).items():
-                if answer.status == 200:
-                    found[message_id] = wire.to_message(_read("messages", answer.body, wire.message))
-                elif not is_missing(answer):
-                    refused[message_id] = error_of("messages", answer, self._clock())
-            if refused:
-                waits.take(max(refused.values(), key=_gravity))
-            ids = list(refused)
-        return found
+        outcomes = self._outcomes(ids)
+        if all(map(_may_want_a_fresh_token, outcomes.values())) and self._transport.renew_token():
+            outcomes = self._outcomes(ids)
+        while True:
+            found |= {each: outcome for each, outcome in outcomes.items() if isinstance(outcome, Message)}
+            errors = {each: outcome for each, outcome in outcomes.items() if isinstance(outcome, MailsyncError)}
+            passing = {each: error for each, error in errors.items() if isinstance(error, RetryLater)}
+            refused |= {each: error for each, error in errors.items() if each not in passing}
+            if not passing:
+                return Fetched(found, refused)
+            try:
+                waits.take(max(passing.values(), key=_wait))
+            except RetryLater:
+                return Fetched(found, refused | passing)
+            outcomes = self._outcomes(list(passing))
+
+    def _outcomes(self, ids: Sequence[str]) -> dict[str, Message | MailsyncError | None]:
+        return {message_id: self._outcome(answer) for message_id, answer in self._ask(ids).items()}
+
+    def _outcome(self, answer: Answer) -> Message | MailsyncError | None:
+        """The message that a part of a batch holds, why it holds none, or None where the message is no more."""
+        if answer.status == 200:
+            with suppress(json_reader.Unreadable):
+                message = wire.message(answer.body)
+                if message.id:
+                    return wire.to_message(message)
+        return None if is_missing(answer) else error_of("messages", answer, self._clock())
 
     def _ask(self, ids: Sequence[str]) -> dict[str, Answer]:
         """The answer to each id, in as many batches as it takes."""
@@ -218,9 +242,16 @@ def _answer(part: _Part) -> Answer:
     return Answer(part.status, headers, bytes(part.body))
 
 
-def _gravity(error: MailsyncError) -> tuple[bool, float]:
-    """What waiting does not mend comes first, then the longest wait."""
-    return not isinstance(error, RetryLater), (isinstance(error, RetryLater) and error.retry_after) or 0.0
+def _asks_for_time(error: MailsyncError) -> bool:
+    return isinstance(error, RetryLater) and error.retry_after is not None
+
+
+def _may_want_a_fresh_token(outcome: object) -> bool:
+    return isinstance(outcome, MailsyncError) and outcome.reason in FRESH_TOKEN_MAY_HELP
+
+
+def _wait(error: RetryLater) -> float:
+    return error.retry_after or 0.0
 
 
 def _folder(folder: str) -> str:

@@ -24,6 +24,10 @@ from mailsync.errors import (
 _LOST = {"syncstatenotfound", "resyncrequired", "syncstateinvalid"}
 _NO_MAILBOX = {"mailboxnotenabledforrestapi", "mailboxnotsupportedforrestapi", "errormailboxnotfound"}
 _NO_MAILBOX |= {"errornonexistentmailbox", "errornomailbox", "errorinvalidmailbox"}
+_NO_MAILBOX |= {"organizationfromtenantguidnotfound", "errorinvaliduser"}
+"""Users without an Exchange Online mailbox get one or another of them from one day to the next."""
+_NO_RESOURCE = "resourcenotfound"
+"""Another of them, but where a message or a delta link is asked for it may be that which is gone."""
 _NO_FOLDER = {"erroritemnotfound", "errorfoldernotfound", "errorparentfoldernotfound", "errorinvalididmalformed"}
 _BUSY = {"errorserverbusy", "errormailboxmoveinprogress", "errormailboxstoreunavailable", "errorconnectionfailed"}
 _DENIED = {"erroraccessdenied", "accessdenied", "authorization_requestdenied"}
@@ -66,8 +70,20 @@ def _said(answer: Answer) -> _Inner:
 
 
 def is_missing(answer: Answer) -> bool:
-    """Whether the answer says that one message is gone, and nothing worse."""
-    return answer.status == 404 and code_of(answer).lower() not in _NO_MAILBOX
+    """Whether the answer says that one message is gone, and nothing worse. A 404 without a code is not Graph's."""
+    code = code_of(answer).lower()
+    return code == "erroritemnotfound" or (answer.status == 404 and code not in {"", *_NO_MAILBOX})
+
+
+def _is_foreign(operation: str, answer: Answer, code: str) -> bool:
+    """Whether something before Graph answered, which knows nothing of the mailbox: gateways answer with pages.
+
+    A delta link whose state is gone has been answered without any body; a message that is gone never.
+    """
+    if code or answer.status < 400:
+        return False
+    is_page = answer.body.lstrip()[:1] not in (b"", b"{")
+    return is_page or (operation == "messages" and answer.status == 404)
 
 
 def error_of(operation: str, answer: Answer, now: datetime, *, filtered: bool = False) -> MailsyncError:
@@ -85,9 +101,10 @@ def error_of(operation: str, answer: Answer, now: datetime, *, filtered: bool = 
         return SyncStateLost(said)
     if answer.status == 429 or lower in _THROTTLED:
         return RetryLater("graph_throttled", said, retry_after(answer.headers, now))
-    if answer.status >= 500 or answer.status == 408 or lower in _BUSY:
+    if answer.status >= 500 or answer.status == 408 or lower in _BUSY or answer.status < 300:
+        # An error under a good status is one all the same; parts of a batch come so.
         return RetryLater("graph_unavailable", said, retry_after(answer.headers, now))
-    if lower in _NO_MAILBOX:
+    if lower in _NO_MAILBOX or (lower == _NO_RESOURCE and operation not in {"messages", "follow_delta"}):
         return Rejected("mailbox_not_enabled", f"{said}; the account has no Exchange Online mailbox")
     if "license" in lower:
         return Rejected(LICENSE_LAPSED, f"{said}; the mailbox has no valid licence")
@@ -102,6 +119,8 @@ def error_of(operation: str, answer: Answer, now: datetime, *, filtered: bool = 
     if answer.status == 403:
         # A gateway's page, an empty code or UnknownError: reported to pass by itself, or with another token.
         return RetryLater("graph_forbidden", said, retry_after(answer.headers, now))
+    if _is_foreign(operation, answer, code):
+        return RetryLater("graph_unavailable", said, retry_after(answer.headers, now))
     if lower in _NO_FOLDER and operation != "messages":
         return Rejected("folder_not_found", f"{said}; check MAIL_FOLDERS")
     if filtered and answer.status == 400:

@@ -107,6 +107,12 @@ class GraphTransport:
         """The waits that one operation may take in place."""
         return Waits(self.sleep)
 
+    def renew_token(self) -> bool:
+        """Sees to it that the next request carries another token; whether there is a way to."""
+        if self.fresh_token is not None:
+            self.fresh_token()
+        return self.fresh_token is not None
+
     def _send(
         self, operation: str, method: str, url: str, body: bytes | None, refusal: Refusal, *, pages: Pages | None = None
     ) -> bytes:

@@ -164,9 +164,9 @@ class Graph:
             raise GraphError(401, "InvalidAuthenticationToken", "Access token validation failure.")
         if fault := self._take(faults.GATEWAY_PAGE, call, operation):
             raise GatewayPage(fault["status"])
-        if operation != "me" and self._take(faults.NOT_ENABLED, call, operation):
+        if operation != "me" and (fault := self._take(faults.NOT_ENABLED, call, operation)):
             message = "The mailbox is either inactive, soft-deleted, or is hosted on-premise."
-            raise GraphError(404, "MailboxNotEnabledForRESTAPI", message)
+            raise GraphError(fault["status"], fault["code"], message)
 
     def _authorize(self, call: Call, operation: str, named_user: str | None) -> None:
         """Scopes: https://learn.microsoft.com/graph/permissions-reference."""
@@ -195,11 +195,17 @@ class Graph:
             case "delta":
                 return self._delta.answer(call, root, folder)
             case "message":
-                return graph_mail.message(call, root, parts.get("message") or parts.get("named") or "")
+                return self._message(call, root, parts.get("message") or parts.get("named") or "")
         if operation in _SUBSCRIPTIONS:
             return subscriptions.answer(self._world, call, operation, parts.get("subscription", ""))
         segment = call.path.strip("/").split("/")[0]
         raise GraphError(400, "BadRequest", f"Resource not found for the segment '{segment}'.")
+
+    def _message(self, call: Call, root: str, message_id: str) -> Answer:
+        address = call.user.user_principal_name
+        if fault := self._world.faults.take(faults.MESSAGE_REFUSED, address=address, message=message_id):
+            raise GraphError(fault["status"], fault["code"], "The message could not be rendered.")
+        return graph_mail.message(call, root, message_id)
 
 
 def _operation(path: str) -> tuple[str, dict[str, str]]:

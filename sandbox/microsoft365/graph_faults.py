@@ -41,7 +41,21 @@ GATEWAY_PAGE = register(
     **_WHERE,
 )
 NOT_ENABLED = register(
-    "mailbox-not-enabled", "The user has no mailbox that Graph reaches: 404 MailboxNotEnabledForRESTAPI", **_WHERE
+    "mailbox-not-enabled",
+    "The user has no mailbox that Graph reaches: `status` with `code` (ResourceNotFound, ErrorInvalidUser and "
+    "OrganizationFromTenantGuidNotFound are met too, the last with 401 as well, and 403 ErrorInvalidLicense)",
+    status=whole(404, least=400, most=499),
+    code="MailboxNotEnabledForRESTAPI",
+    **_WHERE,
+)
+MESSAGE_REFUSED = register(
+    "graph-message-refused",
+    "A message cannot be read by its id, alone or in a batch: `status` with `code`; 200 puts the error under a good "
+    "status. `message` is its immutable id; without it each is refused",
+    status=whole(500, least=200, most=599),
+    code="ErrorContentConversionFailed",
+    message=None,
+    address=None,
 )
 OVER_QUOTA = register("mailbox-over-quota", "The mailbox is full: delta answers 403 ErrorQuotaExceeded", address=None)
 FOREIGN_LINK = register(

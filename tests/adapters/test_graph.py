@@ -15,6 +15,7 @@ from mailsync.errors import (
     RetryLater,
     SyncStateLost,
 )
+from mailsync.models import Fetched
 from tests.adapters.stub_transport import Reply, stub_session
 
 GRAPH = "https://graph.example:8443/v1.0"
@@ -172,6 +173,35 @@ def test_what_refuses_a_link_is_its_state_unless_it_says_otherwise(reply, kind, 
     assert caught.value.reason == reason
 
 
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (404, "ResourceNotFound"),
+        (404, "OrganizationFromTenantGuidNotFound"),
+        (401, "OrganizationFromTenantGuidNotFound"),
+        (404, "ErrorInvalidUser"),
+        (404, "MailboxNotEnabledForRESTAPI"),
+    ],
+)
+@pytest.mark.parametrize("message", [{"message": None}, {"message": "Resource could not be discovered."}, {}])
+def test_who_has_no_mailbox_is_told_so_in_any_of_its_codes(status, code, message):
+    refused = Reply(status, {"error": {"code": code, **message}})
+    with pytest.raises(Rejected, match=f"mailbox_not_enabled.*{code}"):
+        Client(refused, refused, fresh_token=lambda: "token-2").folder_id("inbox")
+
+
+def test_a_lapsed_licence_is_told_as_what_it_is():
+    with pytest.raises(Rejected, match=r"license_lapsed.*ErrorInvalidLicense"):
+        Client(refusal(403, "ErrorInvalidLicense")).follow_delta(DELTA_LINK)
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 412])
+@pytest.mark.parametrize("ask", [lambda c: c.folder_id("inbox"), lambda c: c.follow_delta(DELTA_LINK)])
+def test_the_page_of_a_gateway_is_no_word_of_graphs(status, ask):
+    with pytest.raises(RetryLater, match="graph_unavailable"):
+        ask(Client(*[Reply(status, b"<html>Not here</html>")] * 3))
+
+
 def test_a_400_without_a_filter_is_no_matter_of_the_filter():
     with pytest.raises(Rejected, match="graph_refused"):
         Client(refusal(400, "BadRequest")).start_delta("inbox", None)
@@ -289,7 +319,7 @@ def test_a_batch_whose_answer_is_too_large_is_split_and_a_message_too_large_alon
         return batch(*({"status": 200, "body": content} for content in contents))
 
     client = Client(*[answer] * 8)
-    found = client.messages(["a", "b", "huge", "c"])
+    found = client.messages(["a", "b", "huge", "c"]).found
     assert {name: len(message.columns["subject"]) for name, message in found.items()} == {
         "a": 300, "b": 300, "c": 300, "huge": 150,
     }  # fmt: skip
@@ -396,13 +426,14 @@ def test_messages_go_in_batches_of_twenty():
 
     client = Client(answer, answer)
     ids = [f"id-{n}" for n in range(23)]
-    assert set(client.messages([*ids, ids[0]])) == set(ids)
+    assert set(client.messages([*ids, ids[0]]).found) == set(ids)
     assert client.wire.seen[0].url == f"{GRAPH}/$batch"
 
 
 def test_ids_in_a_batch_are_encoded_and_missing_ones_left_out():
-    client = Client(batch({"status": 404, "body": {"error": {"code": "ErrorItemNotFound"}}}, {"status": 404}))
-    assert client.messages(["a/b+c=", "gone"]) == {}
+    gone = {"status": 404, "body": {"error": {"code": "ErrorItemNotFound"}}}
+    client = Client(batch(gone, {**gone, "status": 200}))
+    assert client.messages(["a/b+c=", "gone"]) == Fetched()
     assert json.loads(client.wire.seen[0].body)["requests"][0]["url"].startswith("/me/messages/a%2Fb%2Bc%3D?$select=")
 
 
@@ -411,38 +442,90 @@ def test_throttled_entries_of_a_batch_are_asked_again():
         batch({"status": 200, "body": {"id": "a"}}, {"status": 429, "headers": {"Retry-After": "4"}}),
         batch({"status": 200, "body": {"id": "b"}}),
     )
-    assert set(client.messages(["a", "b"])) == {"a", "b"}
+    assert set(client.messages(["a", "b"]).found) == {"a", "b"}
     assert client.waited == [4]
     assert len(json.loads(client.wire.seen[1].body)["requests"]) == 1
 
 
-def test_a_batch_gives_up_in_the_end():
-    part = {"status": 503, "body": {"error": {"code": "ServiceUnavailable"}}}
-    client = Client(batch(part), batch(part), batch(part))
-    with pytest.raises(RetryLater, match="graph_unavailable"):
-        client.messages(["a"])
+GOOD = {"status": 200, "body": {"id": "m1", "subject": "good"}}
+
+
+def part(status, code=None, **error):
+    return {"status": status, "body": {"error": {"code": code, **error}}}
+
+
+@pytest.mark.parametrize(
+    ("bad", "kind", "reason"),
+    [
+        (part(500, "ErrorContentConversionFailed", message="x"), RetryLater, "graph_unavailable"),
+        (part(400, "ErrorInvalidIdMalformed"), Rejected, "graph_refused"),
+        (part(403, "ErrorAccessDenied"), AccessDenied, "access_denied"),
+        (part(403, "ErrorInvalidLicense"), Rejected, "license_lapsed"),
+        (part(404, "MailboxNotEnabledForRESTAPI"), Rejected, "mailbox_not_enabled"),
+        (part(404), RetryLater, "graph_unavailable"),
+        ({"status": 404, "body": "<html>Not found</html>"}, RetryLater, "graph_unavailable"),
+        ({"status": 412, "body": "<html>Precondition</html>"}, RetryLater, "graph_unavailable"),
+        (part(401, "InvalidAuthenticationToken"), AccessDenied, "graph_unauthorized"),
+        (part(200, "ErrorInternalServerError", message=None), RetryLater, "graph_unavailable"),
+        ({"status": 200, "body": {}}, RetryLater, "graph_unavailable"),
+        ({"status": 200, "body": None}, RetryLater, "graph_unavailable"),
+        ({"status": 200}, RetryLater, "graph_unavailable"),
+    ],
+)
+def test_what_refuses_one_part_of_a_batch_keeps_no_other(bad, kind, reason):
+    client = Client(batch(GOOD, bad), batch(bad), batch(bad))
+    fetched = client.messages(["m1", "m2"])
+    assert fetched.found["m1"].columns == {"subject": "good"}
+    assert (type(fetched.refused["m2"]), fetched.refused["m2"].reason) == (kind, reason)
+    assert fetched.refused.keys() == {"m2"}
+
+
+def test_what_passes_in_a_batch_is_asked_again_for_as_long_as_anything_else():
+    client = Client(batch(part(503), GOOD), batch(part(503)), batch(part(503)))
+    fetched = client.messages(["a", "m1"])
+    assert fetched.refused["a"].reason == "graph_unavailable"
     assert client.waited == [0.5, 2.0]
 
 
-def test_an_entry_that_waiting_does_not_mend_decides():
-    client = Client(batch({"status": 429}, {"status": 403, "body": {"error": {"code": "ErrorAccessDenied"}}}))
-    with pytest.raises(AccessDenied):
-        client.messages(["a", "b"])
+def test_a_part_that_passes_is_asked_again_beside_one_that_does_not():
+    client = Client(batch(part(400, "ErrorInvalidIdMalformed"), part(503)), batch(GOOD))
+    fetched = client.messages(["bad", "m1"])
+    assert (set(fetched.found), set(fetched.refused)) == ({"m1"}, {"bad"})
+
+
+def test_parts_that_are_all_denied_are_asked_for_once_more_with_a_fresh_token():
+    denied, fresh = part(403, "UnknownError"), []
+    client = Client(
+        batch(denied, denied), batch(GOOD, denied), batch(denied), batch(denied), fresh_token=lambda: fresh.append(1)
+    )
+    fetched = client.messages(["m1", "m2"])
+    assert (set(fetched.found), fetched.refused["m2"].reason, fresh) == ({"m1"}, "graph_forbidden", [1])
+
+
+def test_where_graph_names_a_long_wait_no_further_batch_is_asked():
+    ids = [f"id-{n}" for n in range(45)]
+    parts = [{"status": 200, "body": {"id": ids[n]}} for n in range(19)]
+    client = Client(batch(*parts, {"status": 429, "headers": {"Retry-After": "77"}}))
+    fetched = client.messages(ids)
+    assert set(fetched.found) == set(ids[:19])
+    assert {(error.reason, error.retry_after) for error in fetched.refused.values()} == {("graph_throttled", 77)}
+    assert set(fetched.refused) == set(ids[19:])
+    assert client.waited == []
 
 
 def test_an_entry_that_the_batch_forgot_is_asked_again():
     client = Client(Reply(200, {"responses": []}), batch({"status": 200, "body": {"id": "a"}}))
-    assert set(client.messages(["a"])) == {"a"}
+    assert set(client.messages(["a"]).found) == {"a"}
 
 
 def test_no_ids_no_request():
-    assert Client().messages([]) == {}
+    assert Client().messages([]) == Fetched()
 
 
 def test_half_of_a_surrogate_pair_in_a_batch_costs_that_character():
     half = rb'{"id":"0","status":200,"body":{"id":"m1","subject":"half \ud83d"}}'
     parts = half + b',{"id":"1","status":200,"body":{"id":"m2","subject":"whole"}}'
-    found = Client(Reply(200, b'{"responses":[' + parts + b"]}")).messages(["m1", "m2"])
+    found = Client(Reply(200, b'{"responses":[' + parts + b"]}")).messages(["m1", "m2"]).found
     assert {name: message.columns["subject"] for name, message in found.items()} == {
         "m1": "half \ufffd",
         "m2": "whole",
@@ -455,7 +538,7 @@ def test_odd_entries_and_headers_of_a_batch_cost_themselves():
         Reply(200, b'{"responses":[null,{"id":"0","status":"odd"},' + part + b"]}"),
         batch({"status": 200, "headers": [], "body": {"id": "m1"}}),
     )
-    assert set(client.messages(["m1", "m2"])) == {"m1", "m2"}
+    assert set(client.messages(["m1", "m2"]).found) == {"m1", "m2"}
 
 
 @pytest.mark.parametrize("error", [{"message": None}, {"message": 5}, {"message": None, "innerError": []}, {}])

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from mailsync.adapters.graph import GraphClient
+from mailsync.errors import RetryLater
 from sandbox.microsoft365 import mime
 from sandbox.microsoft365.tokens import graph_token
 from tests.fakes.mail_service import FakeMailService
@@ -27,6 +28,9 @@ class FakeBox:
 
     def read(self, message_id):
         self._mailbox.update(message_id, isRead=True)
+
+    def refuse(self, message_id):
+        self.service.refused[message_id] = RetryLater("graph_unavailable", "it cannot be read")
 
     def refuse_filters(self):
         self.service.refuse_filter = True
@@ -67,6 +71,9 @@ class GraphBox:
 
     def lose_links(self):
         self.world.faults.order("delta-expired")
+
+    def refuse(self, message_id):
+        self.world.faults.order("graph-message-refused", message=message_id)
 
     def refuse_filters(self):
         self.world.faults.order("delta-filter-refused")

@@ -7,7 +7,7 @@ import requests
 
 from mailsync.adapters import http, json_texts
 from mailsync.errors import AccessDenied, FilterRefused, Rejected, RetryLater, SyncStateLost
-from mailsync.models import Message
+from mailsync.models import Fetched, Message
 from tests.contracts.boxes import ADDRESS, BEFORE_ALL, START, FakeBox, GraphBox
 
 
@@ -127,7 +127,7 @@ def test_an_update_says_what_changed(box):
     ((message,), _) = changes(box, link)
     assert message.id == message_id
     assert message.columns["isRead"] is True
-    assert message.columns.items() <= box.service.messages([message_id])[message_id].columns.items()
+    assert message.columns.items() <= box.service.messages([message_id]).found[message_id].columns.items()
 
 
 def test_what_leaves_the_folder_is_removed(box):
@@ -235,27 +235,36 @@ def test_history_holds_every_message_of_its_last_second(box):
 def test_history_knows_the_whole_message(box):
     message_id = box.deliver()
     (message,) = box.service.history("inbox", BEFORE_ALL, None, 0).messages
-    assert message == box.service.messages([message_id])[message_id]
+    assert message == box.service.messages([message_id]).found[message_id]
 
 
 def test_messages_by_id(box):
     here, moved, gone = (box.deliver(minutes) for minutes in range(3))
     box.move(moved, "archive")
     box.delete(gone)
-    found = box.service.messages([here, moved, gone])
-    assert found.keys() == {here, moved}
-    assert found[moved].columns["parentFolderId"] == box.service.folder_id("archive")
-    assert box.service.messages([]) == {}
+    fetched = box.service.messages([here, moved, gone])
+    assert fetched.found.keys() == {here, moved}
+    assert fetched.found[moved].columns["parentFolderId"] == box.service.folder_id("archive")
+    assert fetched.refused == {}
+    assert box.service.messages([]) == Fetched()
+
+
+def test_a_message_that_is_refused_keeps_none_from_the_others(box):
+    good, other, bad = (box.deliver(minutes) for minutes in range(3))
+    box.refuse(bad)
+    fetched = box.service.messages([bad, good, other])
+    assert fetched.found.keys() == {good, other}
+    assert {message_id: error.reason for message_id, error in fetched.refused.items()} == {bad: "graph_unavailable"}
 
 
 def test_more_messages_than_a_batch_holds(box):
     delivered = [box.deliver(minutes) for minutes in range(45)]
-    assert set(box.service.messages(delivered)) == set(delivered)
+    assert set(box.service.messages(delivered).found) == set(delivered)
 
 
 def test_a_whole_message_has_every_column(box):
     message_id = box.deliver()
-    columns = box.service.messages([message_id])[message_id].columns
+    columns = box.service.messages([message_id]).found[message_id].columns
     assert set(columns) == {
         "internetMessageId",
         "conversationId",
@@ -300,7 +309,7 @@ def test_a_short_wait_is_taken_and_a_long_one_is_not(graph):
 def test_a_throttled_part_of_a_batch_is_asked_for_again(graph):
     delivered = [graph.deliver(minutes) for minutes in range(3)]
     graph.world.faults.order("graph-throttle", 1, seconds=1, operation="message")
-    assert set(graph.service.messages(delivered)) == set(delivered)
+    assert set(graph.service.messages(delivered).found) == set(delivered)
     assert graph.waited == [1]
 
 
@@ -322,6 +331,33 @@ def test_what_graph_refuses(graph, fault, kind, reason):
         graph.service.start_delta("inbox", BEFORE_ALL)
 
 
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(404, "ResourceNotFound"), (401, "OrganizationFromTenantGuidNotFound"), (404, "ErrorInvalidUser")],
+)
+def test_who_has_no_mailbox(graph, status, code):
+    graph.world.faults.order("mailbox-not-enabled", status=status, code=code)
+    assert graph.service.me()
+    with pytest.raises(Rejected, match="mailbox_not_enabled"):
+        graph.service.folder_id("inbox")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "reason"),
+    [
+        (500, "ErrorContentConversionFailed", "graph_unavailable"),
+        (200, "ErrorContentConversionFailed", "graph_unavailable"),
+        (400, "ErrorInvalidIdMalformed", "graph_refused"),
+        (403, "ErrorAccessDenied", "access_denied"),
+    ],
+)
+def test_what_graph_says_of_one_message(graph, status, code, reason):
+    good, bad = graph.deliver(), graph.deliver(1)
+    graph.world.faults.order("graph-message-refused", message=bad, status=status, code=code)
+    fetched = graph.service.messages([bad, good])
+    assert (set(fetched.found), fetched.refused[bad].reason) == ({good}, reason)
+
+
 def test_mail_that_is_too_large_for_whole_pages_is_read_all_the_same(graph, monkeypatch):
     monkeypatch.setattr(http, "ANSWER_LIMIT", 24_000)
     monkeypatch.setattr(json_texts, "SHORTEST", 1_000)
@@ -334,7 +370,7 @@ def test_mail_that_is_too_large_for_whole_pages_is_read_all_the_same(graph, monk
     read = {message.id: len(message.columns["body"]) for message in changed}
     assert [read[message_id] for message_id in delivered if read[message_id] < 9_000] == [read[delivered[3]]]
     assert sorted(ids(enumerated(graph)[0])) == sorted(delivered)
-    assert graph.service.messages(delivered).keys() == set(delivered)
+    assert graph.service.messages(delivered).found.keys() == set(delivered)
     page = graph.service.history("inbox", BEFORE_ALL, None, 0)
     assert ids(page.messages) == delivered[:2:-1]
     assert page.more

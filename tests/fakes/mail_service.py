@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from mailsync.errors import FilterRefused, MailsyncError, Rejected, SyncStateLost
-from mailsync.models import DeltaPage, HistoryPage, Message, Profile
+from mailsync.models import DeltaPage, Fetched, HistoryPage, Message, Profile
 from mailsync.ports import GetToken
 from tests.fakes.faults import Faults
 from tests.fakes.graph_mailbox import GraphMailbox, Mail
@@ -50,7 +50,7 @@ class FakeMailService:
     `stale_pages`: a round's later pages show messages as they were when it began; else as they are.
     `replays`: how many of the entries served last the next delta page repeats (once).
     `empty_pages`: how many empty pages begin each round from now on. `refuse_filter`: 400 to a filter.
-    `calls`: the operations called, in order.
+    `refused`: messages that cannot be read by id, and why. `calls`: the operations called, in order.
     """
 
     mailbox: GraphMailbox = field(default_factory=GraphMailbox)
@@ -71,6 +71,7 @@ class FakeMailService:
     replays: int = 0
     empty_pages: int = 0
     refuse_filter: bool = False
+    refused: dict[str, MailsyncError] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     _faults: Faults = field(default_factory=Faults)
     _rounds: list[_Round | None] = field(default_factory=list)
@@ -137,10 +138,11 @@ class FakeMailService:
         messages = tuple(Message(mail.id, dict(mail.columns)) for mail in shown)
         return HistoryPage(messages, skip + len(shown) < len(mails))
 
-    def messages(self, ids: Sequence[str]) -> dict[str, Message]:
+    def messages(self, ids: Sequence[str]) -> Fetched:
         self._enter("messages")
-        found = {message_id: self.mailbox.render(message_id) for message_id in ids}
-        return {message_id: message for message_id, message in found.items() if message is not None}
+        refused = {message_id: self.refused[message_id] for message_id in ids if message_id in self.refused}
+        shown = {message_id: self.mailbox.render(message_id) for message_id in ids if message_id not in refused}
+        return Fetched({message_id: message for message_id, message in shown.items() if message is not None}, refused)
 
     def _enter(self, operation: str) -> None:
         self.calls.append(operation)

@@ -248,9 +248,10 @@ def test_an_address_that_no_account_lists_is_refused(address):
     assert world.nothing_stored()
 
 
-def test_a_user_without_a_mailbox_is_told_and_nothing_is_stored():
+@pytest.mark.parametrize("reason", ["mailbox_not_enabled", "license_lapsed"])
+def test_a_user_without_a_mailbox_is_told_and_nothing_is_stored(reason):
     world = SignIn()
-    world.me.no_mailbox = Rejected("mailbox_not_enabled", "The account has no mailbox.")
+    world.me.no_mailbox = Rejected(reason, "The account has no mailbox.")
     state, cookie = world.start()
     assert refused(world, answer(state), cookie) == "mailbox_not_enabled"
     assert world.nothing_stored()

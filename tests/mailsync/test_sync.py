@@ -8,7 +8,7 @@ import pytest
 
 from mailsync import folder_reader
 from mailsync.adapters.queue import decode_poison
-from mailsync.errors import Misconfigured, ReconnectRequired, Rejected, RetryLater, SyncStateLost
+from mailsync.errors import AccessDenied, Misconfigured, ReconnectRequired, Rejected, RetryLater, SyncStateLost
 from mailsync.models import Hint, Lease, MailboxState, PushState
 from mailsync.run import Limits
 from tests.fakes.mail_service import FakeMailService
@@ -390,6 +390,33 @@ def test_a_folder_that_comes_later_is_read_then():
     assert not world.mailbox.folders[1].problem
     world.poll()
     assert world.mailbox.folders[1].subscription
+
+
+def test_a_message_that_cannot_be_fetched_keeps_the_others_of_its_page_from_nothing():
+    world = synced(service=FakeMailService(headers_in_delta=False))
+    m1, m2, m3 = (world.graph.deliver(START + timedelta(minutes=place)) for place in range(3))
+    world.service.refused[m2] = RetryLater("graph_unavailable", "it cannot be rendered", 90)
+    world.clock.advance(300)
+    world.hint()
+    world.work_once()
+    assert {m1, m3} < set(world.rows())
+    assert "headers" in world.rows()[m1].columns
+    assert world.mailbox.last_error_reason == "messages_unread"
+    assert world.mailbox.not_before == world.clock() + timedelta(seconds=90)
+    world.service.refused.clear()
+    world.work()
+    assert {m1, m2, m3} < set(world.rows())
+    assert (world.mailbox.last_error_reason, world.mailbox.messages) == ("", 6)
+
+
+def test_a_refusal_of_one_message_is_none_of_the_mailbox():
+    world = synced(service=FakeMailService(headers_in_delta=False))
+    bad = world.graph.deliver(START + timedelta(minutes=1))
+    world.service.refused[bad] = AccessDenied("access_denied", "not this one")
+    world.clock.advance(300)
+    world.hint()
+    world.work_once()
+    assert world.mailbox.state is MailboxState.ACTIVE
 
 
 class Fussy(MortalMessages):
