@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from functools import partial
@@ -12,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sandbox.microsoft365 import graph_batch, graph_mail, mailboxes, subscriptions, tokens
+from sandbox.microsoft365 import graph_batch, graph_mail, graph_oddities, mailboxes, subscriptions, tokens
 from sandbox.microsoft365 import graph_faults as faults
 from sandbox.microsoft365.delta import Delta
 from sandbox.microsoft365.faults import Fault
@@ -24,6 +25,7 @@ from sandbox.microsoft365.graph_protocol import (
     GraphError,
     RequestIds,
     error_answer,
+    not_implemented,
     parse_prefer,
 )
 from sandbox.microsoft365.throttle import Throttle, throttled, too_many_at_once
@@ -86,6 +88,8 @@ class Graph:
         claims = tokens.verify_graph(self._world, request)
         path, versions = _VERSION.subn("", request.url.path, count=1)
         if not versions:
+            if re.match(r"/beta(/|$)", path, re.IGNORECASE):
+                raise not_implemented("the beta version, only v1.0")
             raise GraphError(400, "BadRequest", "Invalid version.")
         user = self._world.users[claims.user_id]
         return Call(
@@ -110,8 +114,14 @@ class Graph:
             answer = await self._create_subscription(call, ids, held)
         else:
             answer = self._judged(call, ids=ids, held=held)
-        response = _response(answer, ids)
+        response = _response(self._distorted(answer, call, name), ids)
         return _CutResponse(response) if self._take(faults.CUT, call, name) else response
+
+    def _distorted(self, answer: Answer, call: Call, operation: str) -> Answer:
+        if not isinstance(answer.body, Mapping):
+            return answer
+        content = graph_oddities.distorted(answer.body, partial(self._take, call=call, operation=operation))
+        return answer if content is None else replace(answer, body=content)
 
     async def _create_subscription(self, call: Call, ids: RequestIds, held: int) -> Answer:
         """The one operation that waits for others: it calls the app back before it answers."""
@@ -198,8 +208,7 @@ class Graph:
                 return self._message(call, root, parts.get("message") or parts.get("named") or "")
         if operation in _SUBSCRIPTIONS:
             return subscriptions.answer(self._world, call, operation, parts.get("subscription", ""))
-        segment = call.path.strip("/").split("/")[0]
-        raise GraphError(400, "BadRequest", f"Resource not found for the segment '{segment}'.")
+        raise not_implemented(f"{call.method} {call.path}; sandbox/microsoft365/graph.py lists what it does")
 
     def _message(self, call: Call, root: str, message_id: str) -> Answer:
         address = call.user.user_principal_name
@@ -236,7 +245,8 @@ def _response(answer: Answer, ids: RequestIds) -> Response:
     }
     if isinstance(answer.body, str):
         return Response(answer.body, answer.status, headers, media_type="text/html")
-    content = b"" if answer.body is None else msgspec.json.encode(answer.body)
+    body = b"" if answer.body is None else answer.body
+    content = body if isinstance(body, bytes) else msgspec.json.encode(body)
     return Response(content, answer.status, headers, media_type=CONTENT_TYPE)
 
 

@@ -9,36 +9,37 @@ OPERATIONS = (
 )
 """The operations of Graph by which a fault can be restricted."""
 
-_WHERE = {"address": None, "operation": one_of(*OPERATIONS, nullable=True)}
+WHERE = {"address": None, "operation": one_of(*OPERATIONS, nullable=True)}
+"""Parameters by which a fault is restricted."""
 
 THROTTLE = register(
     "graph-throttle",
     "Graph answers 429; Retry-After says `seconds`, as a date where `date` is true, not at all where `seconds` is null",
     seconds=whole(10, nullable=True),
     date=False,
-    **_WHERE,
+    **WHERE,
 )
 OUTAGE = register(
     "graph-outage",
     "Graph answers 503; Retry-After says `seconds`, or is missing where that is null",
     seconds=whole(None, nullable=True),
-    **_WHERE,
+    **WHERE,
 )
-GATEWAY_TIMEOUT = register("graph-gateway-timeout", "Graph answers 504", **_WHERE)
-SLOW = register("graph-slow", "Graph takes `seconds` before it answers", seconds=number(1.0, most=3_600), **_WHERE)
-CUT = register("graph-cut", "Graph drops the connection in the middle of its answer", **_WHERE)
+GATEWAY_TIMEOUT = register("graph-gateway-timeout", "Graph answers 504", **WHERE)
+SLOW = register("graph-slow", "Graph takes `seconds` before it answers", seconds=number(1.0, most=3_600), **WHERE)
+CUT = register("graph-cut", "Graph drops the connection in the middle of its answer", **WHERE)
 ACCESS_DENIED = register(
     "access-denied",
     "Graph answers 403 with `code`: ErrorInvalidLicense for a lapsed licence, UnknownError for who knows what",
     code="ErrorAccessDenied",
-    **_WHERE,
+    **WHERE,
 )
-UNAUTHORIZED = register("graph-unauthorized", "Graph answers 401 to a token that is good", **_WHERE)
+UNAUTHORIZED = register("graph-unauthorized", "Graph answers 401 to a token that is good", **WHERE)
 GATEWAY_PAGE = register(
     "graph-gateway-page",
     "A gateway before Graph answers `status` with a page in HTML",
     status=whole(403, least=400, most=599),
-    **_WHERE,
+    **WHERE,
 )
 NOT_ENABLED = register(
     "mailbox-not-enabled",
@@ -46,7 +47,7 @@ NOT_ENABLED = register(
     "OrganizationFromTenantGuidNotFound are met too, the last with 401 as well, and 403 ErrorInvalidLicense)",
     status=whole(404, least=400, most=499),
     code="MailboxNotEnabledForRESTAPI",
-    **_WHERE,
+    **WHERE,
 )
 MESSAGE_REFUSED = register(
     "graph-message-refused",

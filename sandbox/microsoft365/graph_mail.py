@@ -22,7 +22,7 @@ _ID = re.compile(r"[A-Za-z0-9_=-]{20,512}")
 
 def me(call: Call, root: str) -> Answer:
     """https://learn.microsoft.com/graph/api/user-get."""
-    odata.check_options(call.query, {"$select"})
+    odata.check_options(call.query, {"$select"}, odata.FURTHER_OPTIONS)
     user = call.user
     everything: dict[str, Any] = {
         **dict.fromkeys(_USER_PROPERTIES),
@@ -48,7 +48,7 @@ def find_folder(mailbox: Mailbox, name: str) -> Folder:
 
 def folder(call: Call, root: str, name: str) -> Answer:
     """https://learn.microsoft.com/graph/api/mailfolder-get."""
-    odata.check_options(call.query, {"$select"})
+    odata.check_options(call.query, {"$select"}, odata.FURTHER_OPTIONS)
     found = find_folder(call.mailbox, name)
     everything = {
         "id": found.id,
@@ -68,7 +68,7 @@ def folder(call: Call, root: str, name: str) -> Answer:
 
 def messages(call: Call, root: str, name: str) -> Answer:
     """https://learn.microsoft.com/graph/api/mailfolder-list-messages."""
-    odata.check_options(call.query, _LIST_OPTIONS)
+    odata.check_options(call.query, _LIST_OPTIONS, odata.FURTHER_OPTIONS)
     found = find_folder(call.mailbox, name)
     names, clauses = odata.select_message(call.query), odata.filters(call.query)
     odata.check_order(call.query, clauses)
@@ -90,7 +90,7 @@ def messages(call: Call, root: str, name: str) -> Answer:
 
 def message(call: Call, root: str, message_id: str) -> Answer:
     """https://learn.microsoft.com/graph/api/message-get."""
-    odata.check_options(call.query, {"$select"})
+    odata.check_options(call.query, {"$select"}, odata.FURTHER_OPTIONS)
     names = odata.select_message(call.query)
     if not _ID.fullmatch(message_id):
         raise GraphError(400, "ErrorInvalidIdMalformed", "Id is malformed.")

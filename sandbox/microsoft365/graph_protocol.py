@@ -48,10 +48,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response; `body` is None, JSON, or the text of a page that is none of Graph's."""
+    """A response; `body` is None, JSON (as it is, or as bytes), or the text of a page that is none of Graph's."""
 
     status: int
-    body: Mapping[str, Any] | str | None
+    body: Mapping[str, Any] | bytes | str | None
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -64,6 +64,11 @@ class GraphError(Exception):
         self.code = code
         self.message = message
         self.headers = dict(headers or {})
+
+
+def not_implemented(what: str) -> GraphError:
+    """What Graph has, or may have, and the stand-in has not; no service of Microsoft's answers so."""
+    return GraphError(501, "NotImplementedBySandbox", f"The sandbox's Graph does not implement {what}.")
 
 
 class GatewayPage(GraphError):

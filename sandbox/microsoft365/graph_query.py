@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sandbox.microsoft365.graph_protocol import GraphError
+from sandbox.microsoft365.graph_protocol import GraphError, not_implemented
 from sandbox.microsoft365.mailboxes import Message
 from sandbox.microsoft365.mime_text import html_to_text, text_to_html
 
@@ -25,6 +25,9 @@ PROPERTIES = (
 
 ON_REQUEST = ("internetMessageHeaders",)
 """What it returns only where `$select` names it: https://learn.microsoft.com/graph/api/resources/message."""
+
+FURTHER_OPTIONS = frozenset({"$search", "$expand", "$format", "$filter", "$orderby", "$top", "$skip", "$count"})
+"""What Graph may take of one resource or another: https://learn.microsoft.com/graph/query-parameters."""
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "eq": operator.eq,
@@ -57,10 +60,15 @@ def bad_request(message: str, code: str = "BadRequest") -> GraphError:
     return GraphError(400, code, message)
 
 
-def check_options(query: Mapping[str, str], known: set[str]) -> None:
-    """Refuses query options that the operation does not have; names without `$` are accepted as Graph does."""
+def check_options(query: Mapping[str, str], known: set[str], further: frozenset[str] = frozenset()) -> None:
+    """Refuses query options that the operation does not have; names without `$` are accepted as Graph does.
+
+    `further`: options that Graph may have for it, and the stand-in has not.
+    """
     for name in query:
         if name.startswith("$") and name not in known:
+            if name in further:
+                raise not_implemented(f"the query option {name} here")
             raise bad_request(f"Query option '{name}' is not allowed.", "ErrorInvalidUrlQuery")
 
 
@@ -100,6 +108,8 @@ def filters(query: Mapping[str, str]) -> tuple[Clause, ...]:
 
 def _clause(text: str) -> Clause:
     match = _CLAUSE.fullmatch(text.strip())
+    if match is None and re.search(r"[('/]|\s(or|ne|not|in)\s", text):
+        raise not_implemented("this $filter, only comparisons joined by `and`")
     if match is None:
         raise bad_request(f"Invalid filter clause: Syntax error in '{text}'.")
     name, comparison, literal = match.groups()
@@ -107,6 +117,8 @@ def _clause(text: str) -> Clause:
         return Clause(name, comparison, parse_time(literal))
     if name in _BOOLEANS and comparison == "eq" and literal in {"true", "false"}:
         return Clause(name, comparison, literal == "true")
+    if name in PROPERTIES and name not in _BOOLEANS:
+        raise not_implemented(f"a $filter by {name}, only by receivedDateTime and flags")
     raise bad_request("Invalid filter clause", "ErrorInvalidUrlQueryFilter")
 
 

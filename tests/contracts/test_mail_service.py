@@ -331,6 +331,37 @@ def test_what_graph_refuses(graph, fault, kind, reason):
         graph.service.start_delta("inbox", BEFORE_ALL)
 
 
+@pytest.mark.parametrize("fault", ["graph-half-surrogates", "graph-bad-bytes", "graph-null-entries"])
+@pytest.mark.parametrize("headers", [True, False])
+def test_oddities_of_json_cost_nothing_else(graph, fault, headers):
+    if headers:
+        graph.world.faults.order("delta-headers")
+    delivered = [graph.deliver(minutes, subject=f"Half \ufffd {minutes}") for minutes in range(3)]
+    service = graph.service
+
+    def everything():
+        history = service.history("inbox", BEFORE_ALL, None, 0)
+        return service.me(), service.folder_id("inbox"), enumerated(graph)[0], history, service.messages(delivered)
+
+    right = everything()
+    graph.world.faults.order(fault)
+    assert everything() == right
+    assert right[-1].found[delivered[0]].columns["subject"] == "Half \ufffd 0"
+
+
+def test_half_of_an_answer_is_asked_for_later(graph):
+    graph.world.faults.order("graph-truncated-json")
+    with pytest.raises(RetryLater, match="graph_unavailable"):
+        graph.service.start_delta("inbox", BEFORE_ALL)
+
+
+def test_an_error_without_a_message_keeps_its_code(graph):
+    graph.world.faults.order("graph-null-message")
+    graph.world.faults.order("mailbox-over-quota")
+    with pytest.raises(RetryLater, match="ErrorQuotaExceeded"):
+        graph.service.start_delta("inbox", BEFORE_ALL)
+
+
 @pytest.mark.parametrize(
     ("status", "code"),
     [(404, "ResourceNotFound"), (401, "OrganizationFromTenantGuidNotFound"), (404, "ErrorInvalidUser")],

@@ -59,7 +59,7 @@ def test_other_peoples_mail_and_writing(inbox):
 
 
 def test_what_does_not_exist(inbox):
-    assert error_of(inbox.get("/me/nothing"), 400) == "BadRequest"
+    assert error_of(inbox.get("/me/nothing"), 501) == "NotImplementedBySandbox"
     assert error_of(inbox.get("/me", select="shoeSize"), 400) == "BadRequest"
     assert error_of(inbox.get("/me/mailFolders/nowhere"), 400) == "ErrorInvalidIdMalformed"
     assert error_of(inbox.get(f"/me/mailFolders/{inbox.mailbox.root_id}"), 404) == "ErrorItemNotFound"
@@ -177,11 +177,32 @@ def test_times_are_shown_without_the_fraction_they_are_kept_with(inbox):
         ({"filter": "receivedDateTime ge yesterday"}, "BadRequest"),
         ({"filter": "receivedDateTime ge 2026-01-01T00:00:00"}, "BadRequest"),
         ({"filter": "receivedDateTime"}, "BadRequest"),
-        ({"search": "x"}, "ErrorInvalidUrlQuery"),
+        ({"deltatoken": "x"}, "ErrorInvalidUrlQuery"),
     ],
 )
 def test_lists_that_outlook_refuses(inbox, query, code):
     assert error_of(inbox.get("/me/mailFolders/inbox/messages", **query), 400) == code
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("/me/mailFolders/inbox/messages", {"search": "x"}),
+        ("/me/mailFolders/inbox/messages", {"filter": "contains(subject,'x')"}),
+        ("/me/mailFolders/inbox/messages", {"filter": "isRead eq true or isRead eq false"}),
+        ("/me/mailFolders/inbox/messages", {"filter": "subject eq x"}),
+        ("/me/mailFolders/inbox", {"expand": "messages"}),
+        ("/me/mailFolders", {}),
+        ("/me/messages", {}),
+        ("/me/calendar/events", {}),
+    ],
+)
+def test_what_graph_has_and_the_stand_in_has_not_says_so(inbox, path, query):
+    assert error_of(inbox.get(path, **query), 501) == "NotImplementedBySandbox"
+
+
+def test_the_beta_version_says_that_it_is_not_there(inbox):
+    assert error_of(inbox.get(inbox.graph.replace("/v1.0", "/beta") + "/me"), 501) == "NotImplementedBySandbox"
 
 
 def get(number, path, **more):

@@ -5,7 +5,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 import pytest
 
-from tests.sandbox.graph_client import Inbox, error_of
+from tests.sandbox.graph_client import IMMUTABLE, Inbox, error_of, mail
 
 
 @pytest.fixture
@@ -82,3 +82,49 @@ def test_every_fault_has_its_sentence(inbox):
     known = inbox.client.get(f"{inbox.control}/faults").json()["known"]
     assert all(kind["sentence"] for kind in known)
     assert {"graph-slow", "delta-expired", "foreign-next-link"} <= {kind["name"] for kind in known}
+
+
+def test_one_message_that_cannot_be_read(inbox):
+    good, bad = inbox.deliver(mail(1), mail(2))
+    inbox.order("graph-message-refused", message=bad)
+    assert inbox.get(f"/me/messages/{good}").status_code == 200
+    assert error_of(inbox.get(f"/me/messages/{bad}"), 500) == "ErrorContentConversionFailed"
+    inbox.order("graph-message-refused", message=good, status=200, code="ErrorInternalServerError")
+    headers = {"Prefer": IMMUTABLE}
+    answer = inbox.batch({"id": "0", "method": "GET", "url": f"/me/messages/{good}", "headers": headers})
+    assert answer.json()["responses"][0]["body"]["error"]["code"] == "ErrorInternalServerError"
+
+
+@pytest.mark.parametrize(
+    ("fault", "sign"),
+    [
+        ("graph-half-surrogates", rb"half \ud83d"),
+        ("graph-bad-bytes", b"half \xff"),
+        ("graph-bad-bytes", b"\x01"),
+        ("graph-null-entries", b'"toRecipients": [null, {'),
+        ("graph-null-entries", b'"value": [null, {'),
+    ],
+)
+def test_odd_json(inbox, fault, sign):
+    inbox.deliver(mail(1, subject="=?utf-8?q?half_=EF=BF=BD?="))
+    order(inbox, fault)
+    assert sign in inbox.get("/me/mailFolders/inbox/messages").content
+    assert sign not in inbox.get("/me/mailFolders/inbox/messages").content
+
+
+def test_truncated_json_is_a_whole_answer_of_http(inbox):
+    order(inbox, "graph-truncated-json")
+    answer = inbox.get("/me")
+    assert answer.status_code == 200
+    with pytest.raises(ValueError):
+        answer.json()
+
+
+def test_an_error_whose_message_is_null(inbox):
+    order(inbox, "graph-null-message")
+    order(inbox, "access-denied")
+    assert inbox.get("/me/mailFolders/inbox").json()["error"] | {"innerError": None} == {
+        "code": "ErrorAccessDenied",
+        "message": None,
+        "innerError": None,
+    }
