@@ -51,6 +51,11 @@ def verify(find: FindKey, text: str) -> str | None:
     return f"{UUID(bytes=ids[:16])}-{UUID(bytes=ids[16:])}"
 
 
+def nonce(text: str) -> str:
+    """The nonce of a genuine clientState."""
+    return text.split(".")[2]
+
+
 def _signature(key: bytes, signed: str) -> str:
     return _text(hmac.digest(key, _PURPOSE + signed.encode(), "sha256"))
 

@@ -8,10 +8,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from mailsync.errors import MailsyncError
+
+MOST_CREATED = 50
+"""Ids of new messages that one hint names; delta shows the others without being told."""
+
+MOST_SUBSCRIPTIONS = 20
+
+MESSAGE_ID = re.compile(r"\A[!#-\[\]-~]{1,512}\Z")
+SUBSCRIPTION_ID = re.compile(r"\A[!#-\[\]-~]{1,64}\Z")
+"""Visible ASCII, of which JSON escapes none. With these limits a hint stays below the 48 KiB of a queue message, and
+what is looked for below the 64 KiB of a property."""
 
 GRAPH_SCOPES = ("User.Read", "Mail.Read")
 """The delegated Graph permissions asked for."""
@@ -121,6 +133,17 @@ class Folder(msgspec.Struct, frozen=True, omit_defaults=True):
         return not self.enumerating and (self.history is None or self.history.done)
 
 
+class Looking(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Messages that Graph told of and delta has not shown, and when they are looked for again (see `looks`).
+
+    `due_at`: the next look, for which a hint of that time is in the queue. `done`: looks in vain since an id came.
+    """
+
+    ids: tuple[str, ...]
+    due_at: datetime
+    done: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """The right to work on one mailbox until `expires_at`. `started_at`: when this run began."""
@@ -140,6 +163,7 @@ class Mailbox:
     `denied_since`: since when Graph has denied access, `denials` times without a page in between.
     `messages` and `removed` count rows written and rows marked removed.
     `push_reason`: why push is degraded; `push_retry_at`: when it is tried again, `push_failures` in a row so far.
+    `looking`: what Graph told of and delta has not shown yet.
     `version` and `due_key` belong to the store: what the record was when it was read.
     """
 
@@ -169,6 +193,7 @@ class Mailbox:
     push_retry_at: datetime | None = None
     push_failures: int = 0
     last_notification_at: datetime | None = None
+    looking: Looking | None = None
     lease: Lease | None = None
     version: str | None = None
     due_key: str | None = None
@@ -183,23 +208,31 @@ class DueMailbox:
     queued_at: datetime | None = None
 
 
+type _Ids[Id] = Annotated[tuple[Id, ...], Meta(max_length=MOST_SUBSCRIPTIONS)]
+type _MessageId = Annotated[str, Meta(pattern=MESSAGE_ID.pattern)]
+type _SubscriptionId = Annotated[str, Meta(pattern=SUBSCRIPTION_ID.pattern)]
+type _Nonce = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{1,22}\Z")]
+
+
 class Hint(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """A message on the queue: this mailbox may have news, seen at `at`. Holds ids and times, never content.
 
     `continues`: a run that stopped at its budget goes on, whatever has been completed since.
     `pushed`: Graph itself told of it. `created`: ids of new messages that it named, which delta may not show
-    yet; `looks`: how often the worker has looked for them in vain.
+    yet; `looks`: which look for such messages this is, whose ids the mailbox's record keeps.
     `renew`, `removed`: subscriptions that Graph wants reauthorized, or has removed.
+    `nonces`: those of the subscriptions that the notifications were of; older versions name none.
     """
 
     mailbox_id: str
     at: datetime
     continues: bool = False
     pushed: bool = False
-    created: tuple[str, ...] = ()
-    looks: int = 0
-    renew: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
+    created: Annotated[tuple[_MessageId, ...], Meta(max_length=MOST_CREATED)] = ()
+    looks: Annotated[int, Meta(ge=0, le=10)] = 0
+    renew: _Ids[_SubscriptionId] = ()
+    removed: _Ids[_SubscriptionId] = ()
+    nonces: _Ids[_Nonce] = ()
 
 
 @dataclass(frozen=True, slots=True)

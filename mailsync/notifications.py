@@ -11,13 +11,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from itertools import islice
 
 import msgspec
 
 from mailsync import client_state
 from mailsync.client_state import FindKey
+from mailsync.door import Door
 from mailsync.errors import Rejected, RetryLater
-from mailsync.models import Hint
+from mailsync.models import MESSAGE_ID, MOST_CREATED, MOST_SUBSCRIPTIONS, SUBSCRIPTION_ID, Hint
 from mailsync.ports import AsyncHintQueue, Clock, SigningKeys
 from mailsync.telemetry import Event, Tally, emit
 from mailsync.threads import Threads
@@ -27,14 +29,6 @@ ANSWER_WITHIN = 2.4
 
 READ_AT_ONCE = 64
 """Items whose signatures are checked on the event loop itself, which takes less than a millisecond."""
-
-MOST_CREATED = 50
-"""Ids of new messages that one hint names; delta shows the others without being told."""
-
-_LONGEST_MESSAGE_ID = 512
-_MOST_SUBSCRIPTIONS = 20
-_LONGEST_SUBSCRIPTION_ID = 64
-"""Characters. With these limits a hint stays below the 48 KiB of a queue message."""
 
 _THREADS = 8
 
@@ -98,6 +92,7 @@ class Notifications:
         self._make_keys = keys
         self._make_queue = queue
         self._clock = clock
+        self._door = Door(clock)
         self._seconds = seconds
         self._parts: tuple[SigningKeys, AsyncHintQueue] | None = None
         self._forged = Tally()
@@ -105,7 +100,7 @@ class Notifications:
         self._threads = Threads(_THREADS, "notifications")
 
     async def receive(self, body: bytes) -> Accepted:
-        """Returns once a hint is queued for every mailbox that has genuine items.
+        """Returns once a hint is queued for every mailbox that has genuine items, or one that stands for it is.
 
         Raises Rejected `bad_notifications`, RetryLater and Misconfigured, each within `seconds`.
         """
@@ -118,7 +113,8 @@ class Notifications:
         if forged := self._forged.add(accepted.forged):
             emit(Event.NOTIFICATIONS_FORGED, count=forged)
         if genuine := self._genuine.add(accepted.items):
-            emit(Event.NOTIFICATIONS_ACCEPTED, count=genuine)
+            gathered, self._door.gathered = self._door.gathered, 0
+            emit(Event.NOTIFICATIONS_ACCEPTED, count=genuine, gathered=gathered or None)
         return accepted
 
     async def _receive(self, body: bytes) -> Accepted:
@@ -127,7 +123,8 @@ class Notifications:
             self._parts = await self._on_thread(lambda: (self._make_keys(), self._make_queue()))
         keys, queue = self._parts
         hints, accepted = await self._read(items, keys)
-        results = await asyncio.gather(*map(queue.send, hints), return_exceptions=True)
+        sends = [self._door.send(hint, queue) for hint in hints]
+        results = await asyncio.gather(*sends, return_exceptions=True)
         if problem := next(filter(None, results), None):
             raise problem
         return accepted
@@ -180,8 +177,10 @@ class _News:
     created: dict[str, None] = field(default_factory=dict)
     renew: dict[str, None] = field(default_factory=dict)
     removed: dict[str, None] = field(default_factory=dict)
+    nonces: dict[str, None] = field(default_factory=dict)
 
     def add(self, item: _Item) -> None:
+        self.nonces[client_state.nonce(item.client_state or "")] = None
         event = (item.lifecycle_event or "").lower()
         if event == "subscriptionremoved":
             self.removed[item.subscription_id] = None
@@ -204,13 +203,14 @@ def merge(genuine: Iterable[tuple[str, _Item]], now: datetime) -> list[Hint]:
             mailbox_id=mailbox_id,
             at=now,
             pushed=each.pushed,
-            created=_first(each.created, MOST_CREATED, _LONGEST_MESSAGE_ID),
-            renew=_first(each.renew, _MOST_SUBSCRIPTIONS, _LONGEST_SUBSCRIPTION_ID),
-            removed=_first(each.removed, _MOST_SUBSCRIPTIONS, _LONGEST_SUBSCRIPTION_ID),
+            created=_first(each.created, MOST_CREATED, MESSAGE_ID),
+            renew=_first(each.renew, MOST_SUBSCRIPTIONS, SUBSCRIPTION_ID),
+            removed=_first(each.removed, MOST_SUBSCRIPTIONS, SUBSCRIPTION_ID),
+            nonces=tuple(each.nonces)[:MOST_SUBSCRIPTIONS],
         )
         for mailbox_id, each in news.items()
     ]
 
 
-def _first(ids: Iterable[str], number: int, longest: int) -> tuple[str, ...]:
-    return tuple([each for each in ids if len(each) <= longest and each.isascii()][:number])
+def _first(ids: Iterable[str], number: int, form: re.Pattern[str]) -> tuple[str, ...]:
+    return tuple(islice(filter(form.search, ids), number))

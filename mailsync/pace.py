@@ -1,9 +1,10 @@
-"""How often notifications wake the sync of one mailbox: of many that come at once, each need not run.
+"""How often something may happen for one mailbox: of many notifications that come at once, each need not run.
 
 Kept in memory, so each instance has a pace of its own; it saves calls, and nothing depends on it.
 """
 
 import threading
+from collections.abc import Hashable
 from datetime import datetime, timedelta
 
 from mailsync.ports import Clock
@@ -12,25 +13,26 @@ _AT_ONCE = 2
 _EVERY = timedelta(seconds=1)
 
 _ENOUGH = 1_000
-"""Mailboxes that are remembered before those are forgotten whose pace is at rest again."""
+"""Keys that are remembered before those are forgotten whose pace is at rest again."""
 
 
-class Pace:
-    """Lets two runs of a mailbox begin at once, and then one each second. Threads may share it."""
+class Pace[Key: Hashable]:
+    """Lets `at_once` things of a key happen at once, and then one each second. Threads may share it."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, at_once: int = _AT_ONCE) -> None:
         self._clock = clock
-        self._rests_at: dict[str, datetime] = {}
+        self._slack = _EVERY * (at_once - 1)
+        self._rests_at: dict[Key, datetime] = {}
         self._lock = threading.Lock()
 
-    def allows(self, mailbox_id: str) -> bool:
-        """Whether a run may begin now; it is counted where it may."""
+    def allows(self, key: Key) -> bool:
+        """Whether one more may happen now; it is counted where it may."""
         now = self._clock()
         with self._lock:
-            rests_at = max(now, self._rests_at.get(mailbox_id, now))
-            if rests_at - now > _EVERY * (_AT_ONCE - 1):
+            rests_at = max(now, self._rests_at.get(key, now))
+            if rests_at - now > self._slack:
                 return False
             if len(self._rests_at) >= _ENOUGH:
                 self._rests_at = {known: then for known, then in self._rests_at.items() if then > now}
-            self._rests_at[mailbox_id] = rests_at + _EVERY
+            self._rests_at[key] = rests_at + _EVERY
             return True

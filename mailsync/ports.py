@@ -275,6 +275,6 @@ class HintQueue(Protocol):
 class AsyncHintQueue(Protocol):
     """The same queue, for code on an event loop."""
 
-    async def send(self, hint: Hint) -> None:
-        """Queues a hint. Raises RetryLater."""
+    async def send(self, hint: Hint, delay: float = 0) -> None:
+        """Queues a hint that becomes visible after `delay` seconds. Raises RetryLater."""
         ...

@@ -66,6 +66,19 @@ def is_news(hint: Hint) -> bool:
     return hint.pushed and not (hint.continues or hint.looks or lifecycle)
 
 
+def is_told(hint: Hint) -> bool:
+    """Whether a hint comes of notifications and is no continuation of the program's own: anybody may repeat those."""
+    return bool(hint.pushed or hint.renew or hint.removed) and not (hint.continues or hint.looks)
+
+
+def is_stale(mailbox: Mailbox, hint: Hint) -> bool:
+    """Whether the notifications were all of subscriptions that this mailbox has no more.
+
+    The run that subscribed anew has read delta since, so what they told of is there.
+    """
+    return bool(hint.nonces) and not {one.nonce for one in _kept(mailbox)} & set(hint.nonces)
+
+
 def noted(mailbox: Mailbox, hint: Hint) -> Mailbox:
     """The record with what a hint tells of push: Graph has spoken, or has removed subscriptions."""
     folders = tuple(

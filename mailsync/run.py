@@ -20,6 +20,7 @@ _NOTED = (
     "push_retry_at",
     "push_failures",
     "last_notification_at",
+    "looking",
 )
 """What a run changes on its way, and nobody changes without the lease."""
 

@@ -7,15 +7,16 @@ one writer. A run has a budget; what is left goes on in a run of its own, so no 
 """
 
 import uuid
-from collections.abc import Callable, Collection
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
-from mailsync import outcome, push
+from mailsync import looks, outcome, push
 from mailsync.errors import AccessDenied, MailsyncError, Misconfigured, ReconnectRequired, RetryLater, StaleWrite
 from mailsync.folder_reader import FolderReader, whole_seconds
 from mailsync.merge import RowKey
-from mailsync.models import Hint, Lease, Mailbox, MailboxState
+from mailsync.models import Hint, Lease, Looking, Mailbox, MailboxState
 from mailsync.pace import Pace
 from mailsync.ports import Clock, HintQueue, MailboxStore, MailServiceFactory, MessageStore
 from mailsync.row_writer import RowWriter
@@ -35,9 +36,6 @@ _BRIEFLY = 1.0
 """Seconds for which a hint steps aside at the least."""
 
 _TRIES = 3
-
-_LOOKS = (2, 4, 8, 16, 30)
-"""Seconds until delta is asked again for what Graph told of and delta did not show: its stores are not in step."""
 
 
 class Synchronizer:
@@ -69,7 +67,7 @@ class Synchronizer:
         self._clock = clock
         self._limits = limits or Limits()
         self._new_owner = new_owner
-        self._pace = Pace(clock)
+        self._pace = Pace[str](clock)
 
     def run(self, hint: Hint) -> None:
         """Does what a hint asks for. What goes wrong ends in the mailbox's status and its next attempt.
@@ -80,14 +78,15 @@ class Synchronizer:
         now = self._clock()
         if mailbox is None or mailbox.state is not MailboxState.ACTIVE:
             _skip(hint, "not_active")
-        elif _is_covered(mailbox, hint) and not push.asks(mailbox, hint):
+        elif looks.is_over(mailbox, hint) or (_is_covered(mailbox, hint) and not push.asks(mailbox, hint)):
             _skip(hint, "covered")
-            self._look_again(hint, hint.created, mailbox.last_sync_started_at or now)
         elif mailbox.not_before and now < mailbox.not_before:
             self._wait(hint, (mailbox.not_before - now).total_seconds())
         elif mailbox.lease and now < mailbox.lease.expires_at:
             self._leave(hint, mailbox.lease)
-        elif push.is_news(hint) and not self._pace.allows(mailbox.id):
+        elif push.is_stale(mailbox, hint):
+            _skip(hint, "stale_subscription")
+        elif push.is_told(hint) and not self._pace.allows(mailbox.id):
             self._put_back(hint, "too_soon", _BRIEFLY)
         else:
             self._start(hint, mailbox)
@@ -159,7 +158,7 @@ class Synchronizer:
             raise
         else:
             self._keeper.judge(run, hint, run.arrived)
-            self._succeeded(run, hint) if done else self._to_be_continued(run, hint)
+            self._succeeded(run) if done else self._to_be_continued(run, hint)
 
     def _work(self, run: Run, hint: Hint) -> bool:
         """Sees to the subscriptions, then reads all that the budget allows; whether that was everything."""
@@ -167,7 +166,7 @@ class Synchronizer:
         backfill = timedelta(days=self._settings.backfill_days)
         dropped = run.follow(self._settings.folders, whole_seconds(self._clock() - backfill))
         self._keeper.retire(mailbox.id, [folder.subscription for folder in dropped if folder.subscription])
-        run.awaited = list(hint.created)
+        run.awaited = looks.awaited(run.mailbox, hint)
         run.mailbox = push.noted(run.mailbox, hint)
         self._keeper.tend(run, hint)
         mail = self._mail(partial(self._tokens.token, mailbox.id), partial(self._tokens.fresh, mailbox.id))
@@ -184,33 +183,33 @@ class Synchronizer:
         run.everything_new_read = all(reader.forward(backfill, mailbox.last_success_at) for reader in readers)
         return run.everything_new_read and all(reader.history() for reader in readers)
 
-    def _succeeded(self, run: Run, hint: Hint) -> None:
+    def _succeeded(self, run: Run) -> None:
         reliable = push.is_reliable(run.mailbox)
         interval = self._settings.poll_interval_with_push if reliable else self._settings.poll_interval
         latest = push.next_step_at(run.mailbox)
+        pending = run.mailbox.looking
+        run.mailbox = replace(run.mailbox, looking=self._looking(run))
         now = self._clock()
         run.finish(partial(outcome.succeeded, started_at=run.started_at, now=now, interval=interval, latest=latest))
         self._completed(run)
-        self._look_again(hint, run.awaited, run.started_at)
+        chain = run.mailbox.looking
+        if chain and not (pending and pending.due_at == chain.due_at):
+            look = Hint(run.mailbox.id, chain.due_at, looks=chain.done + 1)
+            self._queue.send(look, (chain.due_at - now).total_seconds())
 
-    def _look_again(self, hint: Hint, ids: Collection[str], looked_at: datetime) -> None:
-        """For messages that Graph told of and delta had not shown at `looked_at`; in the end the poll brings them.
-
-        The next look is dated back to this one, so that of many that are due together the first covers the rest.
-        """
-        if not ids or hint.looks == len(_LOOKS):
-            return
-        found = self._messages.find(hint.mailbox_id, ids, rows=False)
-        if missing := tuple(message_id for message_id in ids if message_id not in found):
-            again = Hint(hint.mailbox_id, looked_at, pushed=True, created=missing, looks=hint.looks + 1)
-            self._queue.send(again, _LOOKS[hint.looks])
+    def _looking(self, run: Run) -> Looking | None:
+        """What is to be looked for again of that which Graph told of and this run has not come upon."""
+        unknown = looks.unknown(run.mailbox, run.awaited)
+        found = self._messages.find(run.mailbox.id, unknown, rows=False) if unknown else {}
+        missing = [message_id for message_id in run.awaited if message_id not in found]
+        return looks.after(run.mailbox, missing, run.started_at, self._clock())
 
     def _to_be_continued(self, run: Run, hint: Hint) -> None:
         now = self._clock()
         started_at = run.started_at if run.everything_new_read else None
         run.finish(partial(outcome.to_be_continued, started_at=started_at, now=now))
-        left = tuple(run.awaited)
-        rest = Hint(run.mailbox.id, now, continues=True, pushed=hint.pushed, created=left, looks=hint.looks)
+        left = looks.unknown(run.mailbox, run.awaited)
+        rest = Hint(run.mailbox.id, now, continues=True, pushed=hint.pushed, created=left)
         self._queue.send(rest)
         self._completed(run)
 

@@ -18,7 +18,7 @@ import aiohttp
 from yarl import URL
 
 from mailsync.adapters.azure_sdk import authorities, converted, credential, refusal
-from mailsync.adapters.queue import LIFETIME, encode_hint
+from mailsync.adapters.queue import LIFETIME, encode_hint, whole_seconds
 from mailsync.adapters.storage import QUEUE, queue_service
 from mailsync.clock import utc_now
 from mailsync.errors import MailsyncError, RetryLater
@@ -54,24 +54,28 @@ class AsyncStorageHintQueue:
             address = URL(f"{storage.queue_uri.rstrip('/')}/{QUEUE}/messages?messagettl={LIFETIME}")
             self._address = lambda: address
 
-    async def send(self, hint: Hint) -> None:
+    async def send(self, hint: Hint, delay: float = 0) -> None:
         """One call. Raises RetryLater, Misconfigured and Rejected."""
         text = base64.b64encode(encode_hint(hint).encode()).decode()
         content = f"<QueueMessage><MessageText>{text}</MessageText></QueueMessage>".encode()
-        problem = await self._put(content)
+        wait = whole_seconds(delay)
+        problem = await self._put(content, wait)
         if isinstance(problem, RetryLater) and problem.retry_after is None:
-            problem = await self._put(content)
+            problem = await self._put(content, wait)
         if problem:
             raise problem
 
-    async def _put(self, content: bytes) -> MailsyncError | None:
-        """One attempt; what was wrong with it."""
+    async def _put(self, content: bytes, wait: int) -> MailsyncError | None:
+        """One attempt; what was wrong with it. `wait`: seconds until the message becomes visible."""
+        address = self._address()
+        if wait:
+            address = URL(f"{address}&visibilitytimeout={wait}", encoded=True)
         headers = _HEADERS | {"x-ms-date": format_datetime(self._clock().astimezone(UTC), usegmt=True)}
         if self._tokens:
             headers["Authorization"] = f"Bearer {await self._tokens.get()}"
         try:
             async with (await self._opened()).post(
-                self._address(), data=content, headers=headers, allow_redirects=False
+                address, data=content, headers=headers, allow_redirects=False
             ) as answer:
                 await answer.read()  # else the connection is not used again
                 if answer.status == 201:

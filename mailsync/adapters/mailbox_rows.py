@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from mailsync.adapters.entities import Entity, Properties
-from mailsync.models import Folder, Lease, Mailbox, MailboxState, PushState
+from mailsync.models import Folder, Lease, Looking, Mailbox, MailboxState, PushState
 
 _PLAIN = {
     "accountId": "account_id",
@@ -71,6 +71,8 @@ def write(mailbox: Mailbox) -> Properties:
         values["leaseOwner"] = mailbox.lease.owner
         values["leaseStartedAt"] = mailbox.lease.started_at
         values["leaseExpiresAt"] = mailbox.lease.expires_at
+    if mailbox.looking:
+        values["looking"] = msgspec.json.encode(mailbox.looking).decode()
     for number, folder in enumerate(mailbox.folders):
         values[f"folder{number}"] = msgspec.json.encode(folder).decode()
     row = {name: value for name, value in values.items() if value not in (None, "")}
@@ -87,6 +89,7 @@ def read(entity: Entity) -> Mailbox:
         state=MailboxState(row["state"]),
         push=PushState(row.get("push", PushState.OFF)),
         folders=tuple(msgspec.json.decode(text, type=Folder) for text in folders),
+        looking=msgspec.json.decode(row["looking"], type=Looking) if "looking" in row else None,
         lease=Lease(row["leaseOwner"], row["leaseStartedAt"], row["leaseExpiresAt"]) if "leaseOwner" in row else None,
         version=entity.etag,
         **({"account_id": "", "address": ""} | fields),

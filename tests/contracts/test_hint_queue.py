@@ -1,12 +1,13 @@
 import asyncio
 import base64
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from mailsync.adapters.async_queue import AsyncStorageHintQueue
-from mailsync.adapters.queue import StorageHintQueue, decode_hint, encode_hint
+from mailsync.adapters.queue import StorageHintQueue, decode_hint, decode_poison, encode_hint
 from mailsync.adapters.storage import QUEUE, queue_service
 from mailsync.errors import Misconfigured, Rejected
 from mailsync.models import Hint, mailbox_id
@@ -28,12 +29,12 @@ class _Azure:
 
 
 class _AsyncAzure(_Azure):
-    """The same queue, as the webhook sends: at once only."""
+    """The same queue, as the webhook sends."""
 
     def __init__(self, storage):
         super().__init__(storage)
         queue = AsyncStorageHintQueue(storage)
-        self.send = lambda hint, delay=0: asyncio.run(queue.send(hint))
+        self.send = lambda hint, delay=0: asyncio.run(queue.send(hint, delay))
 
 
 class _Fake:
@@ -48,27 +49,23 @@ class _Fake:
 class _AsyncFake(_Fake):
     def __init__(self):
         self._queue = FakeAsyncHintQueue()
-        self.send = lambda hint, delay=0: asyncio.run(self._queue.send(hint))
+        self.send = lambda hint, delay=0: asyncio.run(self._queue.send(hint, delay))
 
 
 def _made(request):
     return request.param() if issubclass(request.param, _Fake) else request.param(request.getfixturevalue("storage"))
 
 
-@pytest.fixture(params=[_Fake, _Azure])
+@pytest.fixture(params=[_Fake, _AsyncFake, _Azure, _AsyncAzure])
 def queue(request):
     return _made(request)
 
 
-@pytest.fixture(params=[_Fake, _AsyncFake, _Azure, _AsyncAzure])
-def any_queue(request):
-    return _made(request)
-
-
-def test_a_hint_arrives_as_it_was_sent(any_queue):
-    any_queue.send(HINT)
-    any_queue.send(Hint(BOX, HINT.at, continues=True))
-    assert sorted(any_queue.take(), key=lambda hint: hint.continues) == [HINT, Hint(BOX, HINT.at, continues=True)]
+def test_a_hint_arrives_as_it_was_sent(queue):
+    full = Hint(BOX, HINT.at, True, True, ("m1",), 2, ("renewed",), ("removed",), ("nonce",))
+    queue.send(HINT)
+    queue.send(full)
+    assert sorted(queue.take(), key=lambda hint: hint.continues) == [HINT, full]
 
 
 def test_a_delayed_hint_is_not_there_yet(queue):
@@ -86,6 +83,33 @@ def test_on_the_wire_it_is_base64_and_holds_ids_and_times_only(storage, kind):
     assert (message.expires_on - message.inserted_on).days == 7
 
 
+IMPOSSIBLE = (
+    "0001-01-01T00:00:00+23:59",
+    "2019-12-31T23:59:59Z",
+    "9998-12-31T23:59:59Z",
+    "9999-12-31T23:59:59-23:59",
+    "2026-11-25T08:30:00+99:99",
+    "soon",
+)
+OUT_OF_BOUNDS = (
+    ("created", ("m",) * 51),
+    ("created", ("m" * 513,)),
+    ("created", ("",)),
+    ("created", ("m\n",)),
+    ("created", ("m\\",)),
+    ("created", (5,)),
+    ("looks", -1),
+    ("looks", 11),
+    ("looks", 2**70),
+    ("renew", ("s",) * 21),
+    ("renew", ("s" * 65,)),
+    ("removed", ("s",) * 21),
+    ("removed", ("",)),
+    ("nonces", ("n",) * 21),
+    ("nonces", ("n" * 23,)),
+)
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -98,12 +122,47 @@ def test_on_the_wire_it_is_base64_and_holds_ids_and_times_only(storage, kind):
         f'{{"mailboxId": "{BOX}"}}',
         f'{{"mailboxId": "{BOX}", "at": "2026-11-25T08:30:00"}}',
         f'{{"mailboxId": "{BOX}", "at": 5}}',
+        f'{{"mailboxId": "{BOX.upper()}", "at": "2026-11-25T08:30:00Z"}}',
+        b"[" * 100_000,
+        *(f'{{"mailboxId": "{BOX}", "at": "{at}"}}' for at in IMPOSSIBLE),
+        *(encode_hint(Hint(BOX, HINT.at, **{name: value})) for name, value in OUT_OF_BOUNDS),
     ],
 )
 def test_what_is_not_a_hint_is_rejected(body):
     with pytest.raises(Rejected) as refusal:
         decode_hint(body)
     assert refusal.value.reason == "bad_hint"
+
+
+def test_a_time_may_be_ahead_of_this_clock_and_not_by_much():
+    ahead = {"clock": lambda: HINT.at - timedelta(minutes=59)}
+    assert decode_hint(encode_hint(HINT), **ahead) == HINT
+    with pytest.raises(Rejected):
+        decode_hint(encode_hint(HINT), clock=lambda: HINT.at - timedelta(minutes=61))
+
+
+def test_what_is_not_a_hint_is_none_among_the_poison_either():
+    for body in (b"[" * 100_000, encode_hint(Hint(BOX, HINT.at, looks=11)), f'{{"mailboxId": "{BOX}", "at": "soon"}}'):
+        assert decode_poison(body) is None
+
+
+def test_messages_of_the_version_before_are_hints_and_ours_are_to_it():
+    """An upgrade has both on the queue, and so has the way back."""
+    older = f'{{"mailboxId":"{BOX}","at":"2026-11-25T08:30:00Z","pushed":true,"created":["m1"],"looks":4}}'
+    assert decode_hint(older).looks == 4
+
+    class Older(msgspec.Struct, rename="camel"):
+        mailbox_id: str
+        at: datetime
+        continues: bool = False
+        pushed: bool = False
+        created: tuple[str, ...] = ()
+        looks: int = 0
+        renew: tuple[str, ...] = ()
+        removed: tuple[str, ...] = ()
+
+    ours = msgspec.json.decode(encode_hint(Hint(BOX, HINT.at, pushed=True, nonces=("nonce",))), type=Older)
+    assert (ours.mailbox_id, ours.pushed) == (BOX, True)
 
 
 def test_unknown_fields_are_passed_over():

@@ -11,6 +11,7 @@ from mailsync.models import (
     Folder,
     History,
     Lease,
+    Looking,
     Mailbox,
     MailboxState,
     PushState,
@@ -68,6 +69,7 @@ def full_mailbox() -> Mailbox:
         push_retry_at=NOW + timedelta(minutes=8, microseconds=5),
         push_failures=4,
         last_notification_at=NOW - timedelta(minutes=3),
+        looking=Looking(tuple(f"{n:03}{'m' * 509}" for n in range(50)), NOW + timedelta(seconds=30, microseconds=7), 2),
         lease=Lease("worker-1", NOW, NOW + timedelta(minutes=5)),
     )
 

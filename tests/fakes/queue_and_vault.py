@@ -29,8 +29,8 @@ class FakeHintQueue:
 class FakeAsyncHintQueue(FakeHintQueue):
     """`AsyncHintQueue`."""
 
-    async def send(self, hint: Hint) -> None:  # type: ignore[override]
-        super().send(hint)
+    async def send(self, hint: Hint, delay: float = 0) -> None:  # type: ignore[override]
+        super().send(hint, delay)
 
 
 class FakeTokenVault:

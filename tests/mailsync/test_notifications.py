@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailsync import client_state
-from mailsync.adapters.queue import encode_hint
+from mailsync.adapters.queue import decode_hint, encode_hint
 from mailsync.errors import Misconfigured, Rejected, RetryLater
 from mailsync.models import Hint, mailbox_id
 from mailsync.notifications import Accepted, Notifications
@@ -86,7 +86,7 @@ def webhook():
 
 def test_a_notification_becomes_a_hint(webhook):
     assert webhook.post(webhook.item()) == Accepted(items=1, mailboxes=1, forged=0)
-    assert webhook.hints() == [Hint(BOX, NOW, pushed=True, created=("m1",))]
+    assert webhook.hints() == [Hint(BOX, NOW, pushed=True, created=("m1",), nonces=("nonce",))]
 
 
 def test_one_post_one_hint_a_mailbox(webhook):
@@ -99,7 +99,7 @@ def test_one_post_one_hint_a_mailbox(webhook):
 
 def test_changes_and_deletions_name_no_new_message(webhook):
     webhook.post(webhook.item(changeType="updated"), webhook.item(message="m2", changeType="deleted"))
-    assert webhook.hints() == [Hint(BOX, NOW, pushed=True)]
+    assert webhook.hints() == [Hint(BOX, NOW, pushed=True, nonces=("nonce",))]
 
 
 def test_lifecycle_events(webhook):
@@ -108,10 +108,10 @@ def test_lifecycle_events(webhook):
     webhook.post(webhook.lifecycle("missed"))
     webhook.post(webhook.lifecycle("ofLaterDays"))
     assert webhook.hints() == [
-        Hint(BOX, NOW, pushed=True, renew=("subscription-1",)),
-        Hint(BOX, NOW, removed=("subscription-1",)),
-        Hint(BOX, NOW, pushed=True),
-        Hint(BOX, NOW, pushed=True),
+        Hint(BOX, NOW, pushed=True, renew=("subscription-1",), nonces=("nonce",)),
+        Hint(BOX, NOW, removed=("subscription-1",), nonces=("nonce",)),
+        Hint(BOX, NOW, pushed=True, nonces=("nonce",)),
+        Hint(BOX, NOW, pushed=True, nonces=("nonce",)),
     ]
 
 
@@ -130,7 +130,7 @@ def test_a_lifecycle_event_as_exchange_is_reported_to_send_it(webhook):
     }
     assert webhook.post(reported) == Accepted(items=1, mailboxes=1, forged=0)
     assert webhook.post(reported | {"tenantId": OTHER_TENANT}).forged == 1
-    assert webhook.hints() == [Hint(BOX, NOW, pushed=True, renew=("subscription-1",))]
+    assert webhook.hints() == [Hint(BOX, NOW, pushed=True, renew=("subscription-1",), nonces=("nonce",))]
 
 
 def test_lifecycle_and_change_notifications_may_be_mixed(webhook):
@@ -140,7 +140,7 @@ def test_lifecycle_and_change_notifications_may_be_mixed(webhook):
         webhook.item(),
     )
     assert webhook.hints() == [
-        Hint(BOX, NOW, pushed=True, created=("m1",), renew=("another",), removed=("subscription-1",))
+        Hint(BOX, NOW, pushed=True, created=("m1",), renew=("another",), removed=("subscription-1",), nonces=("nonce",))
     ]
 
 
@@ -162,7 +162,7 @@ def test_a_forged_item_is_dropped_and_the_others_are_not(webhook, changes):
     assert webhook.post(webhook.item(message="forged", **changes)) == Accepted(items=0, mailboxes=0, forged=1)
     assert webhook.hints() == []
     webhook.post(webhook.item(message="forged", **changes), webhook.item(OTHER_BOX))
-    assert webhook.hints() == [Hint(OTHER_BOX, NOW, pushed=True, created=("m1",))]
+    assert webhook.hints() == [Hint(OTHER_BOX, NOW, pushed=True, created=("m1",), nonces=("nonce",))]
 
 
 def test_a_client_state_of_another_mailbox_is_of_no_use(webhook):
@@ -277,13 +277,16 @@ def test_a_genuine_item_altered_anywhere_is_none(data):
 
 def test_a_hint_fits_a_queue_message_whatever_graph_names(webhook):
     items = [webhook.item(message=f"{number:03}" + "m" * 509) for number in range(100)]
-    items += [webhook.item(message="m" * 513), webhook.item(message="\U0001f4e7" * 500)]
+    items += [
+        webhook.item(message=odd) for odd in ("m" * 513, "\U0001f4e7" * 500, "\x00" * 500, '"', "a b", "a\n", "\\")
+    ]
     for event in ("reauthorizationRequired", "subscriptionRemoved"):
         items += [webhook.lifecycle(event, subscriptionId=f"{number:02}" + "s" * 62) for number in range(50)]
     webhook.post(*items)
     [hint] = webhook.hints()
     assert (len(hint.created), len(hint.renew), len(hint.removed)) == (50, 20, 20)
     assert len(encode_hint(hint)) < 48 * 1024
+    assert decode_hint(encode_hint(hint)) == hint
 
 
 @pytest.mark.parametrize("boxes", [1, 9])

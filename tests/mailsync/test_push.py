@@ -8,6 +8,7 @@ import pytest
 from mailsync import client_state
 from mailsync.errors import Misconfigured, ReconnectRequired, Rejected, RetryLater
 from mailsync.models import Hint, MailboxState, PushState
+from tests.fakes.mail_service import FakeMailService
 from tests.mailsync.world import BOX, START, World
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -352,24 +353,135 @@ def test_it_is_found_as_soon_as_delta_shows_it():
     assert world.service.calls.count("follow_delta") == 3
 
 
-def test_a_covered_hint_whose_message_is_not_stored_is_looked_for_again():
+def test_a_covered_hint_costs_one_read_whatever_it_names():
+    """Delta was asked two seconds after it came, at the least; what it names might never be found."""
+    world = connected()
+    asked = Hint(BOX, world.clock(), pushed=True, created=("not-to-be-found",))
+    polled(world, 10)
+    world.forget()
+    world.synchronizer.run(asked)
+    world.work()
+    assert world.calls() == ["get"]
+
+
+def test_what_is_told_of_later_joins_the_chain_and_is_looked_for_as_soon():
+    world = connected()
+    world.graph.lagging = True
+    told(world, world.graph.deliver(world.clock()))
+    for _ in range(4):
+        world.work_once()
+    assert world.mailbox.looking.due_at - world.clock() > timedelta(seconds=10)
+    later = world.graph.deliver(world.clock())
+    told(world, later)
+    world.work_once()
+    assert world.mailbox.looking.due_at - world.clock() <= timedelta(seconds=2)
+    world.graph.lagging = False
+    world.graph.catch_up()
+    world.work_once()
+    assert later in world.rows()
+    assert world.mailbox.looking is None
+    world.forget()
+    world.work()
+    assert set(world.calls()) == {"get"}
+
+
+def test_ids_that_somebody_invents_are_one_chain_of_looks():
+    """As fast as runs may begin, each with fifty ids more: the newest are kept, and looked for every two seconds."""
+    world = connected()
+    for number in range(60):
+        told(world, *(f"invented-{number}-{place}" for place in range(50)))
+        ends = world.clock() + timedelta(seconds=1)
+        while world.pending_before(ends):
+            world.work_once()
+        world.clock.now = max(world.clock.now, ends)
+        assert len(world.mailbox.looking.ids) == 50
+    assert world.mailbox.looking.ids[0].startswith("invented-59-")
+    assert world.service.calls.count("follow_delta") <= 60 + 30
+    world.forget()
+    world.work()
+    assert world.service.calls.count("follow_delta") == 5
+    assert world.mailbox.looking is None
+
+
+def test_a_look_that_is_lost_is_made_by_the_next_run():
+    world = connected()
+    world.graph.lagging = True
+    told(world, world.graph.deliver(world.clock()))
+    world.work_once()
+    world.queue.take()
+    polled(world, 600)
+    assert world.mailbox.looking is None
+    assert world.service.calls.count("follow_delta") == 6
+
+
+def test_a_look_of_an_older_version_brings_its_own_ids():
     world = connected()
     world.graph.lagging = True
     message = world.graph.deliver(world.clock())
-    asked = Hint(BOX, world.clock(), pushed=True, created=(message,))
-    polled(world, 10)
-    world.graph.lagging = False
+    told(world, message, looks=3)
+    world.work_once()
+    assert world.mailbox.looking.ids == (message,)
     world.graph.catch_up()
-    world.synchronizer.run(asked)
     world.work()
     assert message in world.rows()
-    world.forget()
-    world.synchronizer.run(replace_at(asked, world))
-    assert world.service.calls == []
 
 
-def replace_at(hint: Hint, world: World) -> Hint:
-    return Hint(hint.mailbox_id, world.mailbox.last_sync_started_at - MINUTE, pushed=True, created=hint.created)
+def test_a_look_outlives_a_throttling():
+    world = connected()
+    world.graph.lagging = True
+    message = world.graph.deliver(world.clock())
+    told(world, message)
+    world.work_once()
+    world.service.fail(RetryLater("graph_throttled", "wait", 30), "follow_delta")
+    world.work_once()
+    world.graph.catch_up()
+    world.work()
+    assert message in world.rows()
+    assert world.mailbox.looking is None
+
+
+def test_what_is_not_of_a_present_subscription_wakes_nothing(caplog):
+    world = connected()
+    nonce = kept(world).nonce
+    with caplog.at_level("INFO", "mailsync"):
+        told(world, "captured-long-ago", nonces=("stale",))
+        world.work()
+    assert world.calls() == ["get"]
+    assert f"sync_skipped mailbox={BOX} why=stale_subscription" in caplog.text
+    message = world.graph.deliver(world.clock())
+    told(world, message, nonces=("stale", nonce))
+    world.work()
+    assert message in world.rows()
+
+
+def test_what_is_told_while_a_subscription_is_being_made_waits_for_its_record():
+    """Graph may notify before the run that subscribes has saved what it subscribed to."""
+
+    class Told(FakeMailService):
+        def start_delta(self, folder, since):
+            page = super().start_delta(folder, since)
+            [held] = world.subscriptions.held.values()
+            nonce = client_state.nonce(held.client_state)
+            arrived.append(self.mailbox.deliver(world.clock()))
+            world.synchronizer.run(Hint(BOX, world.clock(), pushed=True, created=tuple(arrived), nonces=(nonce,)))
+            return page
+
+    arrived: list[str] = []
+    world = World(service=Told())
+    world.hint()
+    world.work()
+    assert list(world.rows()) == arrived
+
+
+def test_lifecycle_events_are_paced_as_news_is():
+    world = connected()
+    for _ in range(20):
+        world.hint(pushed=True, renew=(kept(world).id,))
+        world.clock.advance(0.01)
+        world.work_once()
+    assert world.subscriptions.calls.count("renew") == 2
+    world.work()
+    assert world.subscriptions.calls.count("renew") <= 4
 
 
 def test_a_burst_of_hints_is_a_handful_of_runs():

@@ -100,8 +100,10 @@ class Mailbox(RuleBasedStateMachine):
         known = st.sampled_from(self.ids) if self.ids else st.nothing()
         created = tuple(data.draw(st.lists(known | st.just("gone"), max_size=3, unique=True)))
         at = self.world.clock() - timedelta(seconds=late)
+        held = [client_state.nonce(one.client_state) for one in self.world.subscriptions.held.values()]
+        nonces = tuple(data.draw(st.lists(st.sampled_from([*held, "stale"]), max_size=2, unique=True)))
         for _ in range(copies):
-            self.world.queue.send(Hint(BOX, at, pushed=True, created=created), delay)
+            self.world.queue.send(Hint(BOX, at, pushed=True, created=created, nonces=nonces), delay)
 
     @rule(announced=st.booleans(), copies=st.integers(0, 2), keep=st.integers(0, 1))
     def lose_subscriptions(self, announced, copies, keep):

@@ -232,6 +232,11 @@ class World:
         self.poller.tick()
         self.work()
 
+    def pending_before(self, moment: datetime) -> bool:
+        """Whether a hint becomes visible before then."""
+        self._arrive()
+        return any(at < moment for at, _ in self.pending)
+
     def work(self, most: int = 2_000) -> None:
         """Runs hints in the order in which they become visible, time passing as it must."""
         for _ in range(most):
@@ -241,7 +246,7 @@ class World:
 
     def work_once(self) -> bool:
         """Runs one hint; False where there is none. A run that dies leaves its hint to become visible again."""
-        self.pending += [(self.clock() + timedelta(seconds=delay), hint) for hint, delay in self.queue.take()]
+        self._arrive()
         if not self.pending:
             return False
         self.pending.sort(key=lambda item: item[0])
@@ -252,3 +257,6 @@ class World:
         except Killed:
             self.pending.append((self.clock() + timedelta(seconds=30), hint))  # host.json: visibilityTimeout
         return True
+
+    def _arrive(self) -> None:
+        self.pending += [(self.clock() + timedelta(seconds=delay), hint) for hint, delay in self.queue.take()]
