@@ -49,7 +49,7 @@ soak: $(READY) ## 12,000 messages, the worker killed five times on the way; take
 bench: $(READY) ## measures speed as ratios; ARGS goes to the program
 	@$(PY) -m bench $(ARGS)
 
-package: $(READY) ## builds the zip that is published, in dist/; ARGS=--list prints its files
+package: $(READY) ## builds the zip that is published, in dist/; ARGS=--list prints its files, ARGS=--built adds one with its requirements
 	@$(PY) infra/package.py $(ARGS)
 
 requirements: $(READY) ## compiles requirements*.txt anew from pyproject.toml; ARGS=--upgrade takes newer versions

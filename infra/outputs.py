@@ -2,6 +2,7 @@
 
 Reads what `az deployment sub show … --query properties.outputs --output json` prints from standard input. Names come
 in the template's own case, which Azure Resource Manager does not keep (https://github.com/Azure/azure-dev/issues/512).
+Where there are none it says why, prints no line, and ends with 1.
 """
 
 import json
@@ -14,9 +15,28 @@ from typing import Any
 TEMPLATE = Path(__file__).parent / "main.json"
 
 
+class OutputsError(ValueError):
+    """The input is not what a deployment of this template puts out; the message says what it is instead."""
+
+
+def read(text: str) -> dict[str, Any]:
+    """The outputs, as az prints them. Raises OutputsError."""
+    if not text.strip():
+        raise OutputsError("Nothing came in: az has said above why, or there is no deployment of that name.")
+    try:
+        outputs = json.loads(text)
+    except ValueError as error:
+        raise OutputsError(f"This is not JSON: {text.strip()[:60]!r}. Ask az with --output json.") from error
+    if not isinstance(outputs, dict) or not outputs:
+        raise OutputsError(f"The deployment has no outputs ({text.strip()[:60]}): it has failed, or not ended yet.")
+    return outputs
+
+
 def exports(outputs: Mapping[str, Any]) -> list[str]:
-    """The lines, sorted. Raises KeyError for an output that the template does not have."""
+    """The lines, sorted. Raises OutputsError for an output that the template does not have."""
     names = {name.lower(): name for name in json.loads(TEMPLATE.read_text(encoding="utf-8"))["outputs"]}
+    if foreign := [name for name in outputs if name.lower() not in names]:
+        raise OutputsError(f"{', '.join(foreign)}: this template has no such output; the deployment is another one's.")
     values = {names[name.lower()]: output["value"] for name, output in outputs.items()}
     return [f"export {name}={shlex.quote(_text(value))}" for name, value in sorted(values.items())]
 
@@ -26,4 +46,8 @@ def _text(value: object) -> str:
 
 
 if __name__ == "__main__":
-    print("\n".join(exports(json.load(sys.stdin))))
+    try:
+        lines = exports(read(sys.stdin.read()))
+    except OutputsError as error:
+        sys.exit(str(error))
+    print("\n".join(lines))

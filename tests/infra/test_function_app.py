@@ -167,14 +167,6 @@ class TestFunctionApp:
         assert outputs(snapshot)["AZURE_FUNCTION_APP_NAME"] == site["name"]
 
 
-def test_workflow_passes_on_every_parameter_of_azd():
-    parameters = (INFRA / "main.parameters.json").read_text()
-    workflow = (ROOT / ".github" / "workflows" / "deploy.yml").read_text()
-    for name, default in re.findall(r"\$\{(\w+)(?:=(\w+))?\}", parameters):
-        passed = f"vars.{name} || '{default}'" if default else f"vars.{name}"
-        assert f"  {name}: ${{{{ {passed} }}}}\n" in workflow
-
-
 def test_head_is_answered_wherever_get_is():
     without = {route for route, methods in served.routes().items() if "GET" in methods and "HEAD" not in methods}
     assert not without

@@ -2,12 +2,13 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from infra import outputs
 from tests.infra.kept import ROOT
 
 
@@ -35,6 +36,32 @@ def test_names_come_in_the_case_of_the_template_and_values_whole():
     } <= set(shown)
 
 
-def test_the_outputs_of_another_deployment_are_refused():
-    with pytest.raises(KeyError):
-        outputs.exports({"somethingElse": {"value": ""}})
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "Nothing came in"),
+        (" \n", "Nothing came in"),
+        ("null", "has no outputs"),
+        ("{}", "has no outputs"),
+        ("[]", "has no outputs"),
+        ("AZURE_LOCATION\n", "not JSON"),
+        ('{"somethingElse": {"value": ""}}', "somethingElse"),
+    ],
+)
+def test_what_is_no_outputs_is_said_and_the_documented_line_fails(text, said, tmp_path):
+    """The line as docs/deploy.md has it, with an az that prints just that."""
+    (tmp_path / "az").write_text(f"#!/bin/sh\ncat <<'END'\n{text}\nEND\n" if text else "#!/bin/sh\nexit 3\n")
+    (tmp_path / "az").chmod(0o755)
+    line = re.search(r"OUTPUTS=.*?eval \"\$OUTPUTS\"", (ROOT / "docs" / "deploy.md").read_text(), re.DOTALL)[0]
+    result = subprocess.run(
+        ["bash", "-c", line],
+        cwd=ROOT,
+        env={"PATH": f"{tmp_path}:{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not result.stdout

@@ -76,6 +76,47 @@ def test_everything_that_any_line_imports_is_there(unpacked):
     assert json.loads(run(unpacked, "-W", "error", "-c", _IMPORT_ALL)) == served.functions()
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> Path:
+    """The package with its requirements, unpacked."""
+    folder = tmp_path_factory.mktemp("built")
+    zipfile.ZipFile(package.build_with_requirements(folder / "app.zip", folder / "made")).extractall(folder / "app")
+    return folder / "app"
+
+
+class TestBuiltBeforehand:
+    def test_holds_the_app_and_its_requirements_and_nothing_else(self, built):
+        files = {path.relative_to(built).as_posix() for path in built.rglob("*") if path.is_file()}
+        requirements = {name for name in files if name.startswith(".python_packages/lib/site-packages/")}
+        assert files - requirements == set(package.contents())
+        installed = {path.name.split("-")[0] for path in (built / package.SITE_PACKAGES).glob("*.dist-info")}
+        pinned = re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+        assert installed == {name.replace("-", "_") for name in pinned}
+
+    def test_every_wheel_is_for_azures_python_and_processor(self, built):
+        def fits(tag: str) -> bool:
+            _, abi, platform = tag.split("-")
+            return tag == "py3-none-any" or (abi in {"cp313", "abi3"} and platform in package.PLATFORMS)
+
+        for wheel in (built / package.SITE_PACKAGES).glob("*.dist-info/WHEEL"):
+            assert any(map(fits, re.findall(r"^Tag: (.*)$", wheel.read_text(), re.MULTILINE))), wheel
+
+    @pytest.mark.skipif((sys.platform, os.uname().machine) != ("linux", "x86_64"), reason="not what Azure runs on")
+    def test_runs_without_anything_being_installed(self, built, unpacked, tmp_path):
+        venv.create(tmp_path / "empty", with_pip=False)
+        result = subprocess.run(
+            [tmp_path / "empty" / "bin" / "python", "-W", "error", "-c", _IMPORT_ALL],
+            cwd=unpacked.app,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(built / package.SITE_PACKAGES)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert result.returncode == 0, result.stderr
+        assert json.loads(result.stdout) == served.functions()
+
+
 class PackageSandbox(Sandbox):
     """The sandbox, whose Functions host runs the package in its own environment."""
 
