@@ -22,8 +22,9 @@ def _rows() -> dict[str, Row]:
     from bench.imports import imports
     from bench.push import push
     from bench.tick import tick
+    from bench.usage import usage
 
-    rows: tuple[Row, ...] = (backfill, memory, idle, push, tick, acknowledgement, imports)
+    rows: tuple[Row, ...] = (backfill, memory, idle, push, tick, usage, acknowledgement, imports)
     return {row.__name__: row for row in rows}
 
 

@@ -80,3 +80,19 @@ def _text(chance: random.Random, words: int) -> str:
 
 def _time(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
+
+
+def mail(number: int) -> bytes:
+    """Message `number` as it comes by SMTP, for the stand-in's mailboxes; received when it is delivered."""
+    from email.message import EmailMessage
+    from email.policy import SMTP
+
+    shown = message(number, newest())
+    made = EmailMessage(policy=SMTP)
+    for header in shown["internetMessageHeaders"]:
+        made[header["name"]] = header["value"]
+    made["From"] = f"Ann <{shown['from']['emailAddress']['address']}>"
+    made["To"] = "hello@contoso.com"
+    made["Message-ID"] = shown["internetMessageId"]
+    made.set_content(shown["body"]["content"], subtype="html")
+    return made.as_bytes()

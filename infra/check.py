@@ -2,7 +2,8 @@
 
 With the Bicep compiler (the variable BICEP, or `bicep` on PATH): every file compiles without a warning, is formatted,
 and `main.json` and the snapshots are what the compiler makes of them now. Without it, and always: checkov on the
-resources that the snapshots hold, with every finding either mended or accepted below with its reason.
+resources that the snapshots hold, with every finding either mended or accepted below with its reason; and that the
+documents hold what `cost.py` makes of the snapshots.
 
 checkov reads the snapshots and not the Bicep files, as its parser knows neither imports nor types of Bicep; and
 a snapshot holds the values that are deployed, where a file holds the expressions they come from.
@@ -142,6 +143,13 @@ def check_findings() -> Iterator[str]:
     yield from (f"{check} is accepted for {snapshot} but not found" for check, snapshot in ACCEPTED.keys() - used)
 
 
+def check_costs(*, write: bool) -> Iterator[str]:
+    """Whether the documents hold what the deployment costs now; with `write` they are made to."""
+    command = [sys.executable, str(INFRA / "cost.py"), *(["--write"] if write else [])]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    yield from result.stderr.splitlines()
+
+
 def main() -> int:
     """Returns 1 where something is wrong, having said what."""
     parser = argparse.ArgumentParser(description="Checks the infrastructure.")
@@ -155,6 +163,7 @@ def main() -> int:
     else:
         print("infra: no Bicep compiler (`bicep` on PATH or BICEP); only checkov and the tests look at what is kept.")
     faults += check_findings()
+    faults += check_costs(write=write)
     print(*faults, sep="\n" if faults else "", end="\n" if faults else "")
     return 1 if faults else 0
 
