@@ -6,12 +6,14 @@ host alone, no token in its cache, no answer of Entra's in a log or an exception
 
 import hmac
 import logging
+import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from mailsync import json_reader
 from mailsync.adapters import entra_errors
 from mailsync.errors import Misconfigured, Rejected, RetryLater
 from mailsync.models import ALL_SCOPES, GRAPH_SCOPES, AuthorizationRequest, Grant
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 _EXCHANGE = "api://AzureADTokenExchange/.default"
 """https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity."""
 _GRAPH_PREFIX = "https://graph.microsoft.com/"
+_MALFORMED = (ValueError, LookupError, TypeError, AttributeError)
+"""What MSAL raises where a part of an answer has another type or form than it takes for granted."""
 
 
 class EntraDirectory:
@@ -63,7 +67,7 @@ class EntraDirectory:
             result = app.acquire_token_by_auth_code_flow(dict(flow), dict(answer))
         except RuntimeError:  # MSAL's message quotes the nonce, so it ends here
             raise Rejected("bad_id_token", "the id_token does not belong to this sign-in") from None
-        except (ValueError, LookupError):  # an id_token that is none; the message may quote it
+        except _MALFORMED:  # an id_token that is none; the message may quote it
             raise Rejected("bad_id_token", "Entra's id_token could not be read") from None
         if "error" in result:
             raise entra_errors.of_code(result)
@@ -74,7 +78,7 @@ class EntraDirectory:
         app = self._app()
         try:
             result = app.acquire_token_by_refresh_token(refresh_token, list(GRAPH_SCOPES))
-        except (ValueError, LookupError):  # as above
+        except _MALFORMED:  # as above
             raise RetryLater("entra_unavailable", "Entra's id_token could not be read") from None
         if "error" in result:
             raise entra_errors.of_refresh(result)
@@ -94,14 +98,17 @@ class EntraDirectory:
         """An answer without `scope` grants what was asked: https://www.rfc-editor.org/rfc/rfc6749#section-5.1."""
         try:
             scopes = str(result.get("scope") or " ".join(GRAPH_SCOPES)).split()
+            access_token, refresh_token = result["access_token"], result.get("refresh_token")
+            if not re.fullmatch(r"[!-~]+", access_token):  # it goes into a header
+                raise ValueError
             return Grant(
-                access_token=result["access_token"],
+                access_token=access_token,
                 expires_at=self._clock() + timedelta(seconds=int(result["expires_in"])),
-                refresh_token=result.get("refresh_token"),
+                refresh_token=refresh_token if isinstance(refresh_token, str) else None,
                 scopes=frozenset(scope.removeprefix(_GRAPH_PREFIX) for scope in scopes),
-                claims=claims,
+                claims=json_reader.whole(claims),
             )
-        except (LookupError, ValueError, OverflowError):
+        except (*_MALFORMED, OverflowError):
             raise RetryLater("entra_unavailable", "Entra's token answer lacks what it must have") from None
 
     def _app(self) -> "msal.ConfidentialClientApplication":

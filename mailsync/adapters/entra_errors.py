@@ -198,7 +198,8 @@ def _read(answer: Mapping[str, object]) -> _Refusal:
     found += re.findall(r"AADSTS([0-9]{4,8})", str(answer.get("error_description") or ""))[:1]
     numbers = frozenset(int(code) for code in found[:8] if re.fullmatch(r"[0-9]{4,8}", code))
     details = [f"AADSTS{number}" for number in sorted(numbers)]
-    if (suberror := answer.get("suberror")) in _SUBERRORS:
+    suberror = answer.get("suberror")
+    if isinstance(suberror, str) and suberror in _SUBERRORS:
         details.append(f"suberror {suberror}")
     if is_guid(correlation := str(answer.get("correlation_id")).lower()):
         details.append(f"correlation id {correlation}")

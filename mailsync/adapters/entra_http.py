@@ -1,15 +1,17 @@
 """The HTTP client that MSAL is given; it answers like a `requests` response as far as MSAL looks.
 
 MSAL's own has no timeout, remembers a 429 or 5xx without telling for how long, and logs a token answer that
-is no JSON. Here none of these comes so far as MSAL.
+is no JSON. Here none of these comes so far as MSAL, and what does is JSON mended by `json_reader`.
 """
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
+from mailsync import json_reader
 from mailsync.adapters import http
 from mailsync.errors import Misconfigured, RetryLater
 from mailsync.ports import Clock
@@ -77,10 +79,9 @@ class MsalHttp:
         if answer.status == 429 or answer.status >= 500:
             wait = http.retry_after(answer.headers, self._clock())
             raise RetryLater("entra_unavailable", f"Entra answered {answer.status}", wait)
-        try:
-            text = answer.body.decode()
-            if isinstance(json.loads(text), dict):
-                return MsalResponse(answer.status, text, answer.headers)
-        except ValueError:  # its message quotes the answer, which may hold a token
-            pass
-        raise RetryLater("entra_unavailable", f"Entra answered {answer.status} without a JSON object")
+        content = None
+        with suppress(json_reader.Unreadable):
+            content = json_reader.loads(answer.body)
+        if not isinstance(content, dict):
+            raise RetryLater("entra_unavailable", f"Entra answered {answer.status} without a JSON object")
+        return MsalResponse(answer.status, json.dumps(content), answer.headers)

@@ -2,11 +2,14 @@ import base64
 import hashlib
 import json
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailsync.adapters.entra import EntraDirectory
 from mailsync.errors import MailsyncError, Misconfigured, ReconnectRequired, Rejected, RetryLater
@@ -345,3 +348,70 @@ def test_nothing_stays_in_msals_cache():
     directory.refresh("old-refresh")
     cache = directory._app().token_cache
     assert [*cache.search("RefreshToken"), *cache.search("AccessToken"), *cache.search("IdToken")] == []
+
+
+def raw(content):
+    return Reply(200, content)
+
+
+TOKEN = b'"token_type":"Bearer","expires_in":3599,"access_token":"the-access-token","refresh_token":"new-refresh"'
+
+
+@pytest.mark.parametrize("odd", [rb'"x":"\ud83d"', b'"x":"\xff"', b'"x":"\x01"', b'"x":NaN', b'"refresh_token":5'])
+def test_an_oddity_of_a_token_answer_costs_itself_alone(odd):
+    grant = Directory(raw(b"{" + TOKEN + b"," + odd + b"}")).refresh("old-refresh")
+    assert grant.access_token == "the-access-token"
+    assert grant.refresh_token == (None if b"refresh" in odd else "new-refresh")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"access_token": None},
+        {"access_token": 5},
+        {"access_token": ""},
+        {"access_token": "half \ud83d"},
+        {"access_token": "line\r\nfeed"},
+        {"expires_in": None},
+        {"expires_in": []},
+        {"expires_in": "soon"},
+        {"expires_in": 1e300},
+        {"id_token": 5},
+        {"id_token": "a.b.c"},
+    ],
+)
+def test_a_token_answer_that_lacks_what_it_must_have_passes(changes):
+    with pytest.raises(RetryLater, match="entra_unavailable"):
+        Directory(tokens(**changes)).refresh("old-refresh")
+
+
+@pytest.mark.parametrize("odd", [None, 5, [], {}, "\ud83d", "AADSTS70000: \ud83d"])
+@pytest.mark.parametrize("name", ["error_description", "error_codes", "suberror", "correlation_id"])
+def test_an_oddity_of_a_refusal_leaves_its_code(name, odd):
+    body = {"error": "invalid_grant", "error_description": "AADSTS70000: gone", name: odd}
+    with pytest.raises(ReconnectRequired, match="grant_revoked"):
+        Directory(Reply(400, body)).refresh("old-refresh")
+
+
+def test_half_of_a_surrogate_pair_in_a_claim_is_replaced():
+    directory = Directory(Reply(body="tokens"))
+    flow, answer = signed_in(directory, tid="tenant", name="half \ud83d")
+    assert directory.complete(flow, answer).claims["name"] == "half \ufffd"
+
+
+ODD = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just([]) | st.just({}) | st.just("\ud83d")
+NAMES_OF_TOKENS = ("access_token", "expires_in", "refresh_token", "scope", "id_token", "client_info", "token_type")
+NAMES_OF_ERRORS = ("error", "error_description", "error_codes", "suberror", "claims", "correlation_id")
+
+
+@given(
+    st.sampled_from([200, 400, 401]),
+    st.dictionaries(st.sampled_from(NAMES_OF_TOKENS + NAMES_OF_ERRORS), ODD, max_size=4),
+    st.integers(0, 400),
+    st.binary(max_size=3) | st.just(rb"\ud800"),
+)
+def test_whatever_entra_answers_ends_in_a_grant_or_in_a_declared_error(status, changes, place, splinter):
+    content = json.dumps(tokens().body | changes).encode()
+    content = content[:place] + splinter + content[place:]
+    with suppress(MailsyncError):
+        assert Directory(Reply(status, content)).refresh("old-refresh").access_token.isascii()
