@@ -1,4 +1,4 @@
-"""What Graph posts: read strictly, believed only where its clientState proves it, and queued as hints.
+"""What Graph posts: read item by item, believed only where its clientState proves it, and queued as hints.
 
 https://learn.microsoft.com/graph/change-notifications-delivery-webhooks
 https://learn.microsoft.com/graph/change-notifications-lifecycle-events
@@ -6,19 +6,22 @@ https://learn.microsoft.com/graph/change-notifications-lifecycle-events
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from itertools import islice
+from typing import Annotated
 
 import msgspec
 
-from mailsync import client_state
+from mailsync import client_state, json_reader
 from mailsync.client_state import FindKey
 from mailsync.door import Door
 from mailsync.errors import Rejected, RetryLater
+from mailsync.json_reader import ESSENTIAL, Losses
 from mailsync.models import MESSAGE_ID, MOST_CREATED, MOST_SUBSCRIPTIONS, SUBSCRIPTION_ID, Hint
 from mailsync.ports import AsyncHintQueue, Clock, SigningKeys
 from mailsync.telemetry import Event, Tally, emit
@@ -49,12 +52,12 @@ class _Item(msgspec.Struct, frozen=True, rename="camel"):
     """
 
     subscription_id: str
-    tenant_id: str | None = None
-    organization_id: str | None = None
+    tenant_id: Annotated[str | None, ESSENTIAL] = None
+    organization_id: Annotated[str | None, ESSENTIAL] = None
     client_state: str | None = None
     change_type: str | None = None
     lifecycle_event: str | None = None
-    resource: str | None = None
+    resource: Annotated[str | None, ESSENTIAL] = None
     resource_data: _ResourceData | None = None
 
 
@@ -62,13 +65,20 @@ class _Collection(msgspec.Struct, frozen=True):
     value: tuple[_Item, ...]
 
 
+_decoder = msgspec.json.Decoder(_Collection)
+
+
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What came of one POST: genuine items, the mailboxes they were of, and forged items."""
+    """What came of one POST: genuine items, the mailboxes they were of, and the others.
+
+    `odd`: those among the others that are no items at all.
+    """
 
     items: int
     mailboxes: int
     forged: int
+    odd: int = 0
 
 
 _Items = tuple[_Item, ...]
@@ -97,6 +107,7 @@ class Notifications:
         self._parts: tuple[SigningKeys, AsyncHintQueue] | None = None
         self._forged = Tally()
         self._genuine = Tally()
+        self._odd = 0
         self._threads = Threads(_THREADS, "notifications")
 
     async def receive(self, body: bytes) -> Accepted:
@@ -110,15 +121,17 @@ class Notifications:
         except TimeoutError as error:
             raise RetryLater("notifications_late", "The hints could not be queued in time.") from error
         # Told here and not on a thread: the worker knows by the task which invocation a log line is of.
+        self._odd += accepted.odd
         if forged := self._forged.add(accepted.forged):
-            emit(Event.NOTIFICATIONS_FORGED, count=forged)
+            odd, self._odd = self._odd, 0
+            emit(Event.NOTIFICATIONS_FORGED, count=forged, odd=odd or None)
         if genuine := self._genuine.add(accepted.items):
             gathered, self._door.gathered = self._door.gathered, 0
             emit(Event.NOTIFICATIONS_ACCEPTED, count=genuine, gathered=gathered or None)
         return accepted
 
     async def _receive(self, body: bytes) -> Accepted:
-        items = parse(body)
+        items, odd = await self._parse(body)
         if self._parts is None:
             self._parts = await self._on_thread(lambda: (self._make_keys(), self._make_queue()))
         keys, queue = self._parts
@@ -127,7 +140,14 @@ class Notifications:
         results = await asyncio.gather(*sends, return_exceptions=True)
         if problem := next(filter(None, results), None):
             raise problem
-        return accepted
+        return replace(accepted, forged=accepted.forged + odd, odd=odd)
+
+    async def _parse(self, body: bytes) -> tuple[_Items, int]:
+        """The items of a POST, and how many are none. Raises Rejected `bad_notifications`."""
+        try:
+            return _decoder.decode(body).value, 0
+        except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+            return await self._on_thread(partial(parse, body))
 
     async def _read(self, items: _Items, keys: SigningKeys) -> _Read:
         if len(items) <= READ_AT_ONCE:
@@ -146,12 +166,14 @@ def read(items: _Items, find: FindKey, clock: Clock) -> _Read:
     return hints, Accepted(len(genuine), len(hints), len(items) - len(genuine))
 
 
-def parse(body: bytes) -> _Items:
-    """The items of a POST. Raises Rejected `bad_notifications`."""
+def parse(body: bytes) -> tuple[_Items, int]:
+    """The items of a POST in which something is odd, and how many are none. Raises Rejected `bad_notifications`."""
+    losses: Losses = Counter()
     try:
-        return msgspec.json.decode(body, type=_Collection).value
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        items = json_reader.read(body, _decoder, on_loss=losses.update).value
+    except json_reader.Unreadable as error:
         raise Rejected("bad_notifications", "The body is not a collection of change notifications.") from error
+    return items, losses["an entry of value"]
 
 
 def owner(find: FindKey, item: _Item) -> str | None:

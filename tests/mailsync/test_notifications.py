@@ -200,13 +200,9 @@ def test_other_spellings_are_genuine(webhook, changes):
         b"null",
         b'{"value": null}',
         b'{"value": {}}',
-        b'{"value": [5]}',
-        b'{"value": [{}]}',
-        b'{"value": [{"subscriptionId": 5}]}',
-        b'{"value": [{"subscriptionId": "s", "clientState": 5}]}',
         b'{"value": []} trailing',
-        b'\xef\xbb\xbf{"value": []}',
-        b'{"value": [{"subscriptionId": "\xff"}]}',
+        b'{"value": [' + b"0," * 10_001 + b"0]}",
+        b'{"value": [{"subscriptionId": "s"}',
         '{"value": []}'.encode("utf-16"),
         b"[" * 100_000,
         b'{"other": ' + b"[" * 100_000,
@@ -219,10 +215,68 @@ def test_what_is_malformed_is_rejected(webhook, body):
     assert webhook.made == []
 
 
-def test_one_malformed_item_spoils_the_post(webhook):
-    with pytest.raises(Rejected):
-        webhook.post(webhook.item(), {"subscriptionId": None})
+ODD = (
+    "null",
+    "5",
+    '"text"',
+    "[]",
+    "{}",
+    '{"subscriptionId": 5}',
+    '{"subscriptionId": null, "clientState": "STATE"}',
+    '{"subscriptionId": "s", "clientState": "STATE", "tenantId": 5}',
+    '{"subscriptionId": "s", "clientState": "STATE", "organizationId": ["T"]}',
+    '{"subscriptionId": "s", "clientState": "STATE", "resource": {}}',
+)
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_an_odd_item_costs_that_item(webhook, odd):
+    item = webhook.item()
+    items = ", ".join(
+        [json.dumps(item), odd.replace("STATE", item["clientState"]), json.dumps(webhook.item(OTHER_BOX))]
+    )
+    accepted = webhook.post_body(f'{{"value": [{items}]}}'.encode())
+    assert accepted == Accepted(items=2, mailboxes=2, forged=1, odd=1)
+    assert {hint.mailbox_id for hint in webhook.hints()} == {BOX, OTHER_BOX}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("sequence", "null"),
+        ("encryptedContent", "5"),
+        ("changeType", "5"),
+        ("lifecycleEvent", "[]"),
+        ("resourceData", '"m1"'),
+        ("resourceData", '{"id": 5}'),
+        ("other", r'"\ud83d"'),
+        ("other", '"\xff"'),
+        ("other", '"tab\there"'),
+        (r"\udc00", "{}"),
+        ("subscriptionExpirationDateTime", '"2026-12-01T04:18:58.0463343-08:00"'),
+    ],
+)
+def test_an_odd_property_costs_less_than_its_item(webhook, name, value):
+    whole = json.dumps(webhook.item(OTHER_BOX))
+    item = json.dumps(webhook.item())[:-1] + f', "{name}": {value}}}'
+    accepted = webhook.post_body(f'{{"value": [{item}, {whole}]}}'.encode("latin-1"))
+    assert accepted == Accepted(items=2, mailboxes=2, forged=0)
+    hints = {hint.mailbox_id: hint for hint in webhook.hints()}
+    assert hints[BOX].pushed
+    assert hints[OTHER_BOX].created == ("m1",)
+
+
+def test_what_cannot_be_a_client_state_is_forged(webhook):
+    for state in ("5", "[]", r'"\ud800"', '{"a": 1}'):
+        item = json.dumps(webhook.item(clientState=None))[:-1] + f', "clientState": {state}}}'
+        assert webhook.post_body(f'{{"value": [{item}]}}'.encode()).forged == 1
     assert webhook.hints() == []
+
+
+def test_bytes_before_and_odd_bytes_within_are_read(webhook):
+    item = json.dumps(webhook.item()).encode()
+    for body in (b'\xef\xbb\xbf{"value": [%b]}', b'{"value": [%b, {"subscriptionId": "\xff"}]}'):
+        assert webhook.post_body(body % item).items == 1
 
 
 def test_an_empty_collection_is_nothing(webhook):
@@ -259,7 +313,7 @@ def test_what_looks_like_notifications_never_queues_anything(items):
     except Rejected:
         pass
     else:
-        assert accepted == Accepted(items=0, mailboxes=0, forged=len(items))
+        assert (accepted.items, accepted.forged) == (0, len(items))
     assert webhook.hints() == []
 
 
@@ -401,6 +455,11 @@ class TestTelemetry:
         with caplog.at_level(logging.INFO, logger="mailsync"):
             webhook.post(webhook.item(), webhook.item(OTHER_BOX), webhook.item(clientState="x"))
         assert caplog.messages == ["notifications_forged count=1", "notifications_accepted count=2"]
+
+    def test_odd_items_are_told_among_the_forged(self, webhook, caplog):
+        with caplog.at_level(logging.INFO, logger="mailsync"):
+            webhook.post(None, webhook.item(clientState="x"), {})
+        assert caplog.messages == ["notifications_forged count=3 odd=2"]
 
     def test_a_flood_of_forgeries_is_a_line_now_and_then(self, webhook, caplog):
         now = [0.0]
