@@ -6,7 +6,9 @@ code is redeemed, so an answer works once.
 """
 
 import secrets
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -14,6 +16,7 @@ import msgspec
 
 from mailsync.claims import check_grant, check_profile, checked_tenant
 from mailsync.errors import LICENSE_LAPSED, MailsyncError, Rejected, RetryLater, StaleWrite
+from mailsync.leases import Leases
 from mailsync.models import (
     Account,
     AuthorizationRequest,
@@ -37,6 +40,7 @@ from mailsync.ports import (
     SignInStore,
     TokenVault,
 )
+from mailsync.run import Run
 from mailsync.seal import SECRET_BYTES, record_key, seal, secret_text, unseal
 from mailsync.settings import Settings
 from mailsync.telemetry import Event, emit
@@ -89,6 +93,7 @@ class Connector:
     queue: HintQueue
     clock: Clock
     random: Callable[[int], bytes] = secrets.token_bytes
+    sleep: Callable[[float], None] = time.sleep
 
     def start(self) -> Started:
         """Begins a sign-in. Raises RetryLater, Misconfigured."""
@@ -132,9 +137,7 @@ class Connector:
         _check_inbox(mail)
         identity = _identity(tenant, profile)
         account = self._account(identity, profile, tenant)
-        # Tokens first: a record without tokens would be polled in vain, tokens without a record only lie there.
-        self.vault.save(identity, _stored(refresh_token, grant, self.clock()))
-        reconnected = self._record(identity, account, profile)
+        reconnected = self._keep(identity, account, profile, _stored(refresh_token, grant, self.clock()))
         self._hint(identity)
         emit(Event.MAILBOX_CONNECTED, mailbox=identity, account=account.id, reconnected=reconnected)
         return Finished(identity, self._remember(_OUTCOME, identity.encode()))
@@ -163,17 +166,31 @@ class Connector:
             raise Rejected("wrong_tenant", "The inbox's domain was first connected from another organization.")
         return account
 
-    def _record(self, identity: str, account: Account, profile: Profile) -> bool:
-        """Writes the mailbox, new or again, whoever else writes it meanwhile. Returns whether it was there."""
+    def _keep(self, identity: str, account: Account, profile: Profile, token: StoredToken) -> bool:
+        """Writes token and record, whoever else writes them meanwhile. Returns whether the mailbox was known.
+
+        Tokens first: a record without tokens would be polled in vain, tokens without a record only lie there.
+        Where there is a record, a run may be about to save its renewal of an older consent: so it takes the lease.
+        """
         for _ in range(_WRITE_ATTEMPTS):
-            existing = self.mailboxes.get(identity)
-            _check_owner(existing, account)
-            try:
-                self.mailboxes.save(_connected(existing, identity, account, profile, self.clock()))
-            except StaleWrite:
-                continue
-            return existing is not None
+            with suppress(StaleWrite):
+                if self.mailboxes.get(identity) is None:
+                    self.vault.save(identity, token)
+                    self.mailboxes.save(_connected(None, identity, account, profile, self.clock()))
+                    return False
+                self._renew(Leases(self.mailboxes, self.clock, self.sleep).take(identity), account, profile, token)
+                return True
         raise RetryLater("mailbox_busy", "The mailbox's record is being written by others.")
+
+    def _renew(self, run: Run, account: Account, profile: Profile, token: StoredToken) -> None:
+        try:
+            _check_owner(run.mailbox, account)
+            self.vault.save(run.mailbox.id, token)
+        except MailsyncError:
+            run.finish(lambda mailbox: mailbox)
+            raise
+        now = self.clock()
+        run.finish(lambda mailbox: _connected(mailbox, mailbox.id, account, profile, now))
 
     def _hint(self, identity: str) -> None:
         try:
@@ -244,4 +261,6 @@ def _connected(existing: Mailbox | None, identity: str, account: Account, profil
         last_error_reason="",
         last_error_message="",
         failures=0,
+        token_holder="",
+        token_held_until=None,
     )

@@ -162,6 +162,9 @@ class Mailbox:
     `not_before`: no Graph call until then.
     `denied_since`: since when Graph has denied access, `denials` times without a page in between.
     `messages` and `removed` count rows written and rows marked removed.
+    `token_holder`: the instance that has the newest refresh token in memory, because the vault has not taken it;
+    the others leave the mailbox to it until `token_held_until`. `reserved_until`: somebody waits for the lease who
+    cannot step aside.
     `push_reason`: why push is degraded; `push_retry_at`: when it is tried again, `push_failures` in a row so far.
     `looking`: what Graph told of and delta has not shown yet.
     `version` and `due_key` belong to the store: what the record was when it was read.
@@ -194,6 +197,9 @@ class Mailbox:
     push_failures: int = 0
     last_notification_at: datetime | None = None
     looking: Looking | None = None
+    token_holder: str = ""
+    token_held_until: datetime | None = None
+    reserved_until: datetime | None = None
     lease: Lease | None = None
     version: str | None = None
     due_key: str | None = None

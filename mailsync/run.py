@@ -21,6 +21,8 @@ _NOTED = (
     "push_failures",
     "last_notification_at",
     "looking",
+    "token_holder",
+    "token_held_until",
 )
 """What a run changes on its way, and nobody changes without the lease."""
 
@@ -84,9 +86,12 @@ class Run:
         return dropped
 
     def may_go_on(self) -> bool:
-        """Whether the budget allows one more page; each call counts one."""
+        """Whether the budget allows one more page, and nobody waits for the lease; each call counts a page."""
         self.pages += 1
-        spent = self._clock() - self.started_at
+        now = self._clock()
+        spent = now - self.started_at
+        if self.mailbox.reserved_until and now < self.mailbox.reserved_until:
+            return False
         return self.pages < self._limits.pages and spent < timedelta(seconds=self._limits.seconds)
 
     def hold(self) -> None:

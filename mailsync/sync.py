@@ -24,7 +24,7 @@ from mailsync.run import Limits, Run
 from mailsync.settings import Settings
 from mailsync.subscriptions import SubscriptionKeeper
 from mailsync.telemetry import Event, emit
-from mailsync.tokens import TokenKeeper
+from mailsync.tokens import RETRY, TokenKeeper
 
 _SKEW = timedelta(seconds=2)
 """How far the clocks of two instances may be apart."""
@@ -34,6 +34,9 @@ _WORRYING = 5
 
 _BRIEFLY = 1.0
 """Seconds for which a hint steps aside at the least."""
+
+_ASIDE = 10.0
+"""Seconds for which a hint steps aside where the mailbox waits for somebody in particular."""
 
 _TRIES = 3
 
@@ -86,6 +89,10 @@ class Synchronizer:
             self._leave(hint, mailbox.lease)
         elif push.is_stale(mailbox, hint):
             _skip(hint, "stale_subscription")
+        elif mailbox.reserved_until and now < mailbox.reserved_until:
+            self._put_back(hint, "reserved", _ASIDE)
+        elif self._tokens.is_held_elsewhere(mailbox):
+            self._put_back(hint, "token_held", _ASIDE)
         elif push.is_told(hint) and not self._pace.allows(mailbox.id):
             self._put_back(hint, "too_soon", _BRIEFLY)
         else:
@@ -144,7 +151,7 @@ class Synchronizer:
 
     def _conclude(self, run: Run, hint: Hint) -> None:
         try:
-            done = self._work(run, hint)
+            done = self._worked(run, hint)
         except StaleWrite:
             raise
         except ReconnectRequired as error:
@@ -159,6 +166,15 @@ class Synchronizer:
         else:
             self._keeper.judge(run, hint, run.arrived)
             self._succeeded(run) if done else self._to_be_continued(run, hint)
+
+    def _worked(self, run: Run, hint: Hint) -> bool:
+        """`_work`, and whatever becomes of it, the end of the run for its tokens."""
+        try:
+            return self._work(run, hint)
+        finally:
+            run.mailbox = self._tokens.noted(run.mailbox)
+            if run.mailbox.token_holder:
+                self._queue.send(Hint(run.mailbox.id, self._clock()), RETRY)
 
     def _work(self, run: Run, hint: Hint) -> bool:
         """Sees to the subscriptions, then reads all that the budget allows; whether that was everything."""

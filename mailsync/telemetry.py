@@ -28,6 +28,7 @@ class Event(StrEnum):
     MISCONFIGURED = "misconfigured"
     POLL_TICK = "poll_tick"
     KEY_VAULT_THROTTLED = "key_vault_throttled"
+    TOKEN_UNSAVED = "token_unsaved"  # noqa: S105 - an event's name
     NOTIFICATIONS_ACCEPTED = "notifications_accepted"
     NOTIFICATIONS_FORGED = "notifications_forged"
     PUSH_DEGRADED = "push_degraded"
@@ -41,6 +42,7 @@ _LEVELS = {
     Event.NEEDS_RECONNECT: logging.WARNING,
     Event.MISCONFIGURED: logging.ERROR,
     Event.KEY_VAULT_THROTTLED: logging.WARNING,
+    Event.TOKEN_UNSAVED: logging.WARNING,
     Event.NOTIFICATIONS_FORGED: logging.WARNING,
     Event.PUSH_DEGRADED: logging.WARNING,
 }

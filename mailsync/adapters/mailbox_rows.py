@@ -32,6 +32,9 @@ _PLAIN = {
     "pushRetryAt": "push_retry_at",
     "pushFailures": "push_failures",
     "lastNotificationAt": "last_notification_at",
+    "tokenHolder": "token_holder",
+    "tokenHeldUntil": "token_held_until",
+    "reservedUntil": "reserved_until",
 }
 """Property by field, of those that are stored as they are."""
 

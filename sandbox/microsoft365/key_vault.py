@@ -30,6 +30,11 @@ _OUTAGE = register("vault-outage", "Key Vault answers 503")
 _THROTTLE = register(
     "vault-throttle", "Key Vault answers 429; Retry-After says `retryAfter`, in seconds", retryAfter=whole(10)
 )
+_READ_ONLY = register(
+    "vault-read-only",
+    "Key Vault refuses to set a secret with `status`: 403 as where the role lacks it, 503 in an outage; it can be read",
+    status=whole(403, 400, 599),
+)
 
 type _Operation = Callable[[World, Request, dict[str, Any]], Response]
 
@@ -81,6 +86,9 @@ def _refusal(world: World, throttle: Throttle, request: Request) -> Response | N
     if claims["oid"] not in world.vault_officers:
         raise VaultError(403, "Forbidden", "Caller is not authorized to perform action on resource.", "ForbiddenByRbac")
     is_set = request.method == "PUT"
+    if is_set and (fault := world.faults.take(_READ_ONLY)):
+        inner = "ForbiddenByRbac" if fault["status"] == 403 else None
+        raise VaultError(fault["status"], "Forbidden" if inner else "ServiceUnavailable", "It was ordered so.", inner)
     if wait := throttle.wait(world.now(), is_set=is_set):
         return _throttled(wait)
     version = request.query_params.get("api-version")

@@ -34,13 +34,17 @@ class FakeAsyncHintQueue(FakeHintQueue):
 
 
 class FakeTokenVault:
-    """`TokenVault`. `loads` and `saves` count calls; `failure`, where set, is raised by each of them."""
+    """`TokenVault`. `loads` and `saves` count calls; `failure`, where set, is raised by each of them.
+
+    `write_failure`: raised by those that write alone.
+    """
 
     def __init__(self) -> None:
         self.secrets: dict[str, StoredToken] = {}
         self.loads = 0
         self.saves = 0
         self.failure: MailsyncError | None = None
+        self.write_failure: MailsyncError | None = None
 
     def load(self, mailbox_id: str) -> StoredToken | None:
         self.loads += 1
@@ -50,6 +54,8 @@ class FakeTokenVault:
     def save(self, mailbox_id: str, token: StoredToken) -> None:
         self.saves += 1
         self._fail()
+        if self.write_failure:
+            raise self.write_failure
         self.secrets[mailbox_id] = token
 
     def delete(self, mailbox_id: str) -> None:

@@ -98,6 +98,7 @@ def test_connecting_again_replaces_the_tokens_and_keeps_the_reading():
         last_error_at=None,
         last_error_reason="",
         last_error_message="",
+        lease=None,
         version=after.version,
         due_key=after.due_key,
     )
