@@ -14,7 +14,7 @@ from mailsync import json_reader
 from mailsync.adapters import graph_messages as wire
 from mailsync.adapters.graph_errors import FRESH_TOKEN_MAY_HELP, error_of, is_missing
 from mailsync.adapters.graph_transport import (
-    IMMUTABLE,
+    PREFERENCES,
     AnswerTooLarge,
     GraphTransport,
     Pages,
@@ -211,7 +211,7 @@ class GraphClient:
         """The answer to each id; an entry that the batch's answer forgot counts as timed out."""
         path = f"/me/messages/%s?$select={wire.SELECT}"
         requests = [
-            {"id": str(n), "method": "GET", "url": path % _encode(message_id), "headers": {"Prefer": IMMUTABLE}}
+            {"id": str(n), "method": "GET", "url": path % _encode(message_id), "headers": {"Prefer": PREFERENCES}}
             for n, message_id in enumerate(ids)
         ]
         raw = self._transport.post("messages", "/$batch", msgspec.json.encode({"requests": requests}), pages)

@@ -29,8 +29,11 @@ _log = logging.getLogger(__name__)
 Refusal = Callable[[str, http.Answer, datetime], MailsyncError]
 """The error that a refused request is, by operation, answer and the present."""
 
-IMMUTABLE = 'IdType="ImmutableId"'
-"""Asked of every request: https://learn.microsoft.com/graph/outlook-immutable-id."""
+PREFERENCES = 'IdType="ImmutableId", outlook.body-content-type="html"'
+"""Asked of every request, so that each way to a message gives the same id and body.
+
+https://learn.microsoft.com/graph/outlook-immutable-id, https://learn.microsoft.com/graph/api/message-get#request-headers
+"""
 
 _WAITS = (0.5, 2.0)
 """Seconds before the second and the third try, where Graph names none; there is no fourth."""
@@ -135,7 +138,7 @@ class GraphTransport:
     ) -> http.Answer | MailsyncError:
         headers = {
             "Accept": "application/json",
-            "Prefer": f"{IMMUTABLE}, odata.maxpagesize={pages.size}",
+            "Prefer": f"{PREFERENCES}, odata.maxpagesize={pages.size}",
             "client-request-id": str(uuid.uuid4()),
         }
         if body is not None:

@@ -160,7 +160,11 @@ def window(clauses: tuple[Clause, ...]) -> tuple[datetime | None, datetime | Non
 def render(
     message: Message, names: tuple[str, ...] | None, *, immutable: bool, body_type: str | None
 ) -> dict[str, Any]:
-    """A message as Graph shows it. What it does not have (`from` of a message by nobody) is left out."""
+    """A message as Graph shows it. What it does not have (`from` of a message by nobody) is left out.
+
+    `body_type`: as asked for; where nothing is asked for, bodies are HTML, also those that came as plain text:
+    https://learn.microsoft.com/graph/api/message-get#request-headers. Delta says nothing of it, and does the same.
+    """
     shown: dict[str, Any] = {
         "@odata.etag": f'W/"{message.properties["changeKey"]}"',
         "id": message.immutable_id if immutable else message.id,
@@ -171,8 +175,8 @@ def render(
             shown[name] = own[name]
         elif name == "parentFolderId":
             shown[name] = message.folder_id
-    if body_type and "body" in shown:
-        shown["body"] = _converted(own["body"], body_type)
+    if "body" in shown:
+        shown["body"] = _converted(own["body"], body_type or "html")
     return shown
 
 

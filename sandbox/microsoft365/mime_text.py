@@ -135,14 +135,12 @@ def html_to_text(html: str) -> str:
 
 
 def text_to_html(text: str) -> str:
-    """A text body as HTML, for `outlook.body-content-type="html"`."""
+    """A text body as HTML, wrapped as Exchange does it: lines end in `<br>`, and runs of blanks are kept."""
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    head = '<meta http-equiv="Content-Type" content="text/html; charset=utf-8">'
-    return f'<html><head>\r\n{head}</head><body><div class="PlainText">{_breaks(escaped)}</div></body></html>'
-
-
-def _breaks(text: str) -> str:
-    return _NEWLINE.sub("<br>\r\n", text)
+    lines = _NEWLINE.sub("<br>\r\n", re.sub(r" (?= )|^ ", "&nbsp;", escaped, flags=re.MULTILINE))
+    head = '<meta http-equiv="Content-Type" content="text/html; charset=utf-8">\r\n<!-- converted from text -->'
+    shown = f'<font size="2"><span style="font-size:11pt;"><div class="PlainText">{lines}</div></span></font>'
+    return f"<html><head>\r\n{head}</head>\r\n<body>\r\n{shown}\r\n</body></html>"
 
 
 def preview(text: str) -> str:

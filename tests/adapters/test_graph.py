@@ -18,6 +18,7 @@ from mailsync.errors import (
 from mailsync.models import Fetched
 from tests.adapters.stub_transport import Reply, stub_session
 
+PREFERENCES = 'IdType="ImmutableId", outlook.body-content-type="html"'
 GRAPH = "https://graph.example:8443/v1.0"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 DELTA_LINK = f"{GRAPH}/me/mailFolders/inbox/messages/delta?$deltatoken=abc"
@@ -52,7 +53,7 @@ def test_each_request_asks_for_immutable_ids_pages_and_carries_the_token():
     client = Client(page({"id": "m1", "subject": "Hello"}))
     answer = client.start_delta("inbox", datetime(2026, 1, 1, tzinfo=UTC))
     sent = client.wire.seen[0]
-    assert sent.headers["Prefer"] == 'IdType="ImmutableId", odata.maxpagesize=50'
+    assert sent.headers["Prefer"] == f"{PREFERENCES}, odata.maxpagesize=50"
     assert sent.headers["Authorization"] == "Bearer token-1"
     assert len(sent.headers["client-request-id"]) == 36
     assert urlsplit(sent.url).path == "/v1.0/me/mailFolders/inbox/messages/delta"
@@ -420,7 +421,7 @@ def test_messages_go_in_batches_of_twenty():
     def answer(request):
         asked = json.loads(request.body)["requests"]
         assert len(asked) <= 20
-        assert all(part["headers"] == {"Prefer": 'IdType="ImmutableId"'} for part in asked)
+        assert all(part["headers"] == {"Prefer": PREFERENCES} for part in asked)
         parts = [{"status": 200, "body": {"id": part["url"][13:].split("?")[0]}} for part in asked]
         return batch(*parts)
 

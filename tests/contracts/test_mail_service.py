@@ -349,6 +349,19 @@ def test_oddities_of_json_cost_nothing_else(graph, fault, headers):
     assert right[-1].found[delivered[0]].columns["subject"] == "Half \ufffd 0"
 
 
+@pytest.mark.parametrize("headers", [True, False])
+def test_a_body_is_the_same_by_every_way(graph, headers):
+    if headers:
+        graph.world.faults.order("delta-headers")
+    message_id = graph.deliver(body="1 < 2")
+    ((changed,), _) = enumerated(graph)
+    (listed,) = graph.service.history("inbox", BEFORE_ALL, None, 0).messages
+    read = graph.service.messages([message_id]).found[message_id]
+    assert changed.columns["body"] == listed.columns["body"] == read.columns["body"]
+    assert "1 &lt; 2" in changed.columns["body"]
+    assert {each.columns["bodyContentType"] for each in (changed, listed, read)} == {"html"}
+
+
 def test_half_of_an_answer_is_asked_for_later(graph):
     graph.world.faults.order("graph-truncated-json")
     with pytest.raises(RetryLater, match="graph_unavailable"):

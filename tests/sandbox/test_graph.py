@@ -119,9 +119,24 @@ def test_bodies_as_asked(inbox):
         return answer.json()["body"]
 
     assert body(rich, "")["contentType"] == "html"
-    assert body(plain, "") == {"contentType": "text", "content": "a < b\r\n"}
+    wrapped = body(plain, "")
+    assert wrapped["contentType"] == "html"
+    assert '<div class="PlainText">a &lt; b<br>' in wrapped["content"]
+    assert body(plain, ', outlook.body-content-type="text"') == {"contentType": "text", "content": "a < b\r\n"}
     assert body(rich, ', outlook.body-content-type="text"') == {"contentType": "text", "content": "Hello you"}
-    assert "a &lt; b" in body(plain, ', outlook.body-content-type="html"')["content"]
+    assert body(plain, ', outlook.body-content-type="html"') == wrapped
+
+
+def test_every_way_to_a_message_gives_its_body_in_html_unless_asked_otherwise(inbox):
+    (message,) = inbox.deliver(mail(1, body="plain"))
+    single = inbox.get(f"/me/messages/{message}").json()["body"]
+    (listed,) = inbox.get("/me/mailFolders/inbox/messages").json()["value"]
+    (changed,), _ = inbox.round()
+    shown = inbox.client.get(f"{inbox.control}/mailboxes/{inbox.address}").json()["messages"][0]
+    assert single["contentType"] == "html"
+    assert single == listed["body"] == changed["body"] == shown["body"]
+    (changed,), _ = inbox.round(prefer=f'{IMMUTABLE}, outlook.body-content-type="text"')
+    assert changed["body"] == {"contentType": "text", "content": "plain\r\n"}
 
 
 def fill(inbox, count):
