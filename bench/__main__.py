@@ -5,26 +5,27 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
-from bench.measure import Figure, Say
+from bench.measure import Figure
 from bench.services import Services
 from sandbox.state import SandboxError
 from sandbox.up import stop_on_signals
 
-Row = Callable[[Services, int, Say], list[Figure]]
+Row = Callable[..., list[Figure]]
 
 
 def _rows() -> dict[str, Row]:
     """Every row by name, in the order in which they are run."""
     from bench.acknowledgement import acknowledgement
-    from bench.backfill import backfill, memory
+    from bench.backfill import backfill, latency, memory, scenes
     from bench.idle import idle
     from bench.imports import imports
     from bench.push import push
     from bench.tick import tick
     from bench.usage import usage
 
-    rows: tuple[Row, ...] = (backfill, memory, idle, push, tick, usage, acknowledgement, imports)
+    rows: tuple[Row, ...] = (backfill, scenes, latency, memory, idle, push, tick, usage, acknowledgement, imports)
     return {row.__name__: row for row in rows}
 
 
@@ -40,8 +41,13 @@ def main() -> int:
         "rows", nargs="*", metavar="ROW", choices=[[], *rows], help=f"of {', '.join(rows)} (default: all)"
     )
     parser.add_argument("--pairs", type=int, default=5, help="how often the two sides are measured in turn (default 5)")
+    parser.add_argument(
+        "--latency", type=int, default=100, help="milliseconds that Graph waits in row latency (default 100)"
+    )
     parser.add_argument("--json", action="store_true", help="prints the figures as JSON; progress goes to stderr")
     arguments = parser.parse_args()
+    if "latency" in rows:
+        rows["latency"] = partial(rows["latency"], milliseconds=arguments.latency)
     stop_on_signals()
     figures: list[Figure] = []
     broken = False

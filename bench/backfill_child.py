@@ -1,7 +1,8 @@
-"""`python -m bench.backfill_child`: one backfill in a process of its own; prints its seconds and peak memory.
+"""`python -m bench.backfill_child`: one reading in a process of its own; prints what it took, and its peak memory.
 
-`ours` runs the program; with `--recording` it also writes down what it did: which pages it fetched and which batches
-of messages it wrote. `floor` does the same again out of that file, one after the other, with nothing between.
+`first`, `news` and `reset` run the program. With `--recording`, `first` also writes down what it did: which pages it
+fetched and which batches of messages it wrote. `floor` does the same again out of that file, one after the other,
+with nothing between.
 """
 
 import argparse
@@ -10,23 +11,27 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
+from urllib.parse import urlsplit
 
 import msgspec
 import requests
 from azure.data.tables import TableClient
 from requests.adapters import HTTPAdapter
 
+from bench.counting import counted
+from bench.pages import LOST, Kind
 from mailsync.adapters.entities import Change
 from mailsync.adapters.tables import Table
 from mailsync.bootstrap import App
 from mailsync.clock import utc_now
-from mailsync.models import Grant, Hint, Mailbox, StoredToken, mailbox_id
+from mailsync.models import Folder, Grant, Hint, Mailbox, StoredToken, mailbox_id
 from mailsync.tokens import TokenKeeper
 
 BOX = mailbox_id("aaaaaaaa-0000-4000-8000-00000000000a", "bbbbbbbb-0000-4000-8000-00000000000b")
@@ -57,39 +62,88 @@ class _Keys:
         return "bench", bytes(32)
 
 
-def ours(recording: Path | None) -> float:
-    """Seconds from the first hint until everything is read; runs follow one another as the queue would have them."""
+class Measured(msgspec.Struct):
+    """What a reading took: seconds, and those of the processor; and its remote calls by service."""
+
+    seconds: float
+    cpu_seconds: float
+    calls: dict[str, int] = {}
+
+
+def ours(recording: Path | None, scene: str = "first") -> Measured:
+    """A scene, from the hint until everything is read; runs follow one another as the queue would have them.
+
+    `first`: the first reading of a mailbox. `news`: after it, what its delta link brings. `reset`: after it, all
+    again, since the delta link is lost.
+    """
     app = App(os.environ)
     app.tokens = TokenKeeper(_Directory(), _Vault(), utc_now)  # type: ignore[arg-type]  # what is used of them
     app.signing_keys = _Keys()  # type: ignore[assignment]
     app.mailboxes.save(Mailbox(id=BOX, account_id="bench", address="hello@contoso.com", connected_at=utc_now()))
-    with _recorded(recording, app.settings.graph_endpoint) if recording else nullcontext():
-        started = time.perf_counter()
-        for _ in range(_MOST_RUNS):
-            app.synchronizer.run(Hint(mailbox_id=BOX, at=utc_now(), continues=True))
-            mailbox = app.mailboxes.get(BOX)
-            if mailbox is None or mailbox.last_error_reason:
-                raise RuntimeError(f"the backfill failed: {mailbox and mailbox.last_error_message}")
-            if mailbox.folders and all(folder.complete for folder in mailbox.folders):
-                return time.perf_counter() - started
-    raise RuntimeError("the backfill does not end")
+    if scene == "first":
+        with _recorded(recording, app.settings.graph_endpoint) if recording else nullcontext():
+            return _measured(lambda: _read(app, _is_complete))
+    _read(app, _is_complete)
+    before = _mailbox(app)
+    if scene == "news":
+        news = Kind.read(app.settings.graph_endpoint.rsplit("/", 2)[1]).more
+        return _measured(lambda: _read(app, lambda box: box.messages == before.messages + news))
+    app.mailboxes.save(replace(before, folders=tuple(map(_lost, before.folders))))
+    return _measured(lambda: _read(app, lambda box: _is_complete(box) and box.folders[0].generation == 2))
 
 
-def floor(recording: Path) -> float:
-    """Seconds for the recorded steps, in turn."""
+def _measured(work: Callable[[], None]) -> Measured:
+    services = {urlsplit(os.environ["GRAPH_ENDPOINT"]).netloc: "graph"}
+    with counted(services) as calls:
+        started, processor = time.perf_counter(), time.process_time()
+        work()
+        seconds, cpu = time.perf_counter() - started, time.process_time() - processor
+    graph = calls.by_service().get("graph", 0)
+    return Measured(seconds, cpu, {"graph": graph, "storage": len(calls.made) - graph})
+
+
+def _read(app: App, is_done: Callable[[Mailbox], bool]) -> None:
+    for _ in range(_MOST_RUNS):
+        app.synchronizer.run(Hint(mailbox_id=BOX, at=utc_now(), continues=True))
+        mailbox = _mailbox(app)
+        if mailbox.last_error_reason:
+            raise RuntimeError(f"the reading failed: {mailbox.last_error_message}")
+        if is_done(mailbox):
+            return
+    raise RuntimeError("the reading does not end")
+
+
+def _mailbox(app: App) -> Mailbox:
+    mailbox = app.mailboxes.get(BOX)
+    assert mailbox
+    return mailbox
+
+
+def _is_complete(mailbox: Mailbox) -> bool:
+    return bool(mailbox.folders) and all(folder.complete for folder in mailbox.folders)
+
+
+def _lost(folder: Folder) -> Folder:
+    """The folder with a delta link that Graph no longer knows."""
+    link = (folder.cursor or "").partition("$deltatoken=")[0]
+    return msgspec.structs.replace(folder, cursor=f"{link}$deltatoken={LOST}")
+
+
+def floor(recording: Path) -> Measured:
+    """The recorded steps, in turn."""
     steps = msgspec.msgpack.decode(recording.read_bytes(), type=list[Step])
     operations = [[(kind, row) for kind, row in step.batch] for step in steps]
     table = TableClient.from_connection_string(os.environ["MAIL_STORAGE"], "messages")
     with requests.Session() as session, table:
-        started = time.perf_counter()
+        started, processor = time.perf_counter(), time.process_time()
         for step, batch in zip(steps, operations, strict=True):
             if step.page:
-                answer = session.get(step.page, timeout=60)
+                answer = session.get(step.page, headers={"Prefer": "odata.maxpagesize=100"}, timeout=60)
                 assert answer.content
                 answer.raise_for_status()
             else:
                 table.submit_transaction(batch)
-        return time.perf_counter() - started
+        return Measured(time.perf_counter() - started, time.process_time() - processor)
 
 
 @contextmanager
@@ -119,12 +173,13 @@ def _recorded(file: Path, graph: str) -> Iterator[None]:
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m bench.backfill_child", description="One backfill.")
-    parser.add_argument("what", choices=("ours", "floor"))
+    parser.add_argument("what", choices=("first", "news", "reset", "floor"))
     parser.add_argument("--recording", type=Path)
     arguments = parser.parse_args()
-    seconds = ours(arguments.recording) if arguments.what == "ours" else floor(arguments.recording)
+    floored = arguments.what == "floor"
+    taken = floor(arguments.recording) if floored else ours(arguments.recording, arguments.what)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({"seconds": seconds, "peakKilobytes": peak}))
+    print(json.dumps({**msgspec.to_builtins(taken), "peakKilobytes": peak}))
     return 0
 
 

@@ -27,7 +27,7 @@ class Services:
         self.home = Path(self._folder.name)
         self._azurites: list[Azurite] = []
         self._children: list[Child] = []
-        self._origins: dict[tuple[int, ...], str] = {}
+        self._origins: dict[tuple[str, ...], str] = {}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -54,20 +54,24 @@ class Services:
         create_storage(azurite.connection_string, self.certificates.ca)
         return azurite
 
-    def page_server(self, sizes: tuple[int, ...]) -> str:
-        """The origin of a server of mailboxes of these sizes; started at the first call."""
-        if sizes in self._origins:
-            return self._origins[sizes]
+    def graph(self, *kinds: str) -> list[str]:
+        """Graph's roots for mailboxes of these kinds, in one process of their own; started at the first call."""
+        origin = self._page_server(kinds)
+        return [f"{origin}/{kind}/v1.0" for kind in kinds]
+
+    def _page_server(self, kinds: tuple[str, ...]) -> str:
+        if kinds in self._origins:
+            return self._origins[kinds]
         ready = self.home / "page-server.ready"
         ready.unlink(missing_ok=True)
         files = self.certificates
         command = ["bench.page_server", "--certificate", str(files.server), "--key", str(files.key)]
-        command += ["--ready-file", str(ready), "--sizes", *map(str, sizes)]
+        command += ["--ready-file", str(ready), "--kinds", *kinds]
         child = spawn("page-server", command, {}, self.home / "page-server.log")
         self._children.append(child)
         wait_for(child, ready.exists, _TIMEOUT)
-        self._origins[sizes] = ready.read_text(encoding="utf-8")
-        return self._origins[sizes]
+        self._origins[kinds] = ready.read_text(encoding="utf-8")
+        return self._origins[kinds]
 
     def settings(self, graph: str, azurite: Azurite | None = None) -> dict[str, str]:
         """The program's settings on these services; storage by Azurite's documented key."""

@@ -17,7 +17,8 @@ from bench import corpus
 from bench.counting import counted
 from bench.imports import heavy_imports
 from bench.measure import Bound, Figure, percentile, rounds
-from bench.page_server import PAGE, Mailbox
+from bench.page_server import Connection
+from bench.pages import LOST, Kind, Mailbox
 from mailsync.adapters import graph_messages as wire
 
 FIRST = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
@@ -56,26 +57,111 @@ def test_remote_calls_by_aiohttp_are_counted():
     assert calls.made == [("queue", "POST", "/account/queue/messages")]
 
 
-def test_pages_hold_every_message_once_and_are_whole():
-    mailbox = Mailbox("https://localhost:1", 250, FIRST)
-    seen, query = [], "$select=id"
-    while "deltatoken" not in query:
-        page = wire.page(body(mailbox.answer(f"{INBOX}/delta", query)))
-        seen += wire.to_messages(page.value)
+def mailbox(kind):
+    return Mailbox("https://localhost:1", Kind.read(kind), FIRST)
+
+
+def rounds_of_delta(box, query="$select=id", path=f"{INBOX}/delta", prefer="odata.maxpagesize=100"):
+    """The pages of one round, and the query of its delta link."""
+    pages = []
+    while True:
+        page = wire.page(body(box.answer(path, query, prefer)))
+        pages.append(wire.to_messages(page.value))
         query = (page.next_link or page.delta_link).partition("?")[2]
-    assert len({message.id for message in seen}) == len(seen) == 250
+        if page.delta_link:
+            return pages, query
+
+
+def test_pages_hold_every_message_once_and_are_whole():
+    box = mailbox("250")
+    pages, link = rounds_of_delta(box)
+    seen = [message for page in pages for message in page]
+    assert [len(page) for page in pages] == [100, 100, 50]
+    assert len({message.id for message in seen}) == 250
     assert all("headers" in message.columns for message in seen)
     assert [message.received for message in seen] == sorted((m.received for m in seen), reverse=True)
-    assert wire.page(body(mailbox.answer(f"{INBOX}/delta", query))).value == []
+    assert rounds_of_delta(box, link) == ([()], link)
+
+
+def test_a_page_has_ten_messages_where_nobody_asks_for_more():
+    pages, _ = rounds_of_delta(mailbox("25"), prefer="")
+    assert [len(page) for page in pages] == [10, 10, 5]
+
+
+def test_a_bare_delta_leaves_the_headers_to_a_batch_and_to_lists():
+    box = mailbox("3-bare")
+    [[*bare]], _ = rounds_of_delta(box)
+    assert not any("headers" in message.columns for message in bare)
+    requests = [{"id": str(n), "method": "GET", "url": f"/me/messages/{m.id}?$select=x"} for n, m in enumerate(bare)]
+    answer = json.loads(body(box.answer("/$batch", "", "", json.dumps({"requests": requests}).encode())))
+    parts = [wire.to_message(wire.message(json.dumps(part["body"]).encode())) for part in answer["responses"]]
+    listed = wire.to_messages(wire.page(body(box.answer(INBOX, "$top=100"))).value)
+    assert [dict(part.columns) for part in parts] == [dict(message.columns) for message in listed]
+    assert all(message.columns.items() <= part.columns.items() for message, part in zip(bare, parts, strict=True))
+    assert all("headers" in part.columns for part in parts)
+
+
+def test_what_arrives_later_comes_by_the_delta_link_once():
+    box = mailbox("5+120-bare")
+    [first], link = rounds_of_delta(box)
+    pages, link = rounds_of_delta(box, link)
+    assert [len(page) for page in pages] == [100, 20]
+    assert {message.id for page in pages for message in page}.isdisjoint(message.id for message in first)
+    assert min(message.received for message in pages[-1]) > max(message.received for message in first)
+    assert rounds_of_delta(box, link) == ([()], link)
+
+
+def test_another_folder_has_other_messages():
+    box = mailbox("5-bare")
+    [inbox], _ = rounds_of_delta(box)
+    [archive], _ = rounds_of_delta(box, path=INBOX.replace("inbox", "archive") + "/delta")
+    assert {message.id for message in inbox}.isdisjoint(message.id for message in archive)
+    folder = json.loads(body(box.answer("/me/mailFolders/archive", "")))["id"]
+    assert {message.columns["parentFolderId"] for message in archive} == {folder}
+
+
+def test_a_lost_delta_link_is_refused():
+    answer = mailbox("5").answer(f"{INBOX}/delta", f"$deltatoken={LOST}")
+    assert answer.startswith(b"HTTP/1.1 410 Gone")
+    assert b"SyncStateNotFound" in answer
 
 
 def test_history_begins_at_the_time_asked_for():
-    mailbox = Mailbox("https://localhost:1", 250, FIRST)
+    box = mailbox("250")
     before = corpus.received_at(120, FIRST).isoformat().replace("+00:00", "Z")
-    page = wire.page(body(mailbox.answer(INBOX, f"$filter=receivedDateTime%20lt%20{before}&$skip=0")))
+    page = wire.page(body(box.answer(INBOX, f"$filter=receivedDateTime%20lt%20{before}&$top=100&$skip=0")))
     assert page.value[0].id == corpus.message(121, FIRST)["id"]
-    assert len(page.value) == PAGE
-    assert wire.page(body(mailbox.answer(INBOX, "$count=true"))).count == 250
+    assert len(page.value) == 100
+    rest = wire.page(body(box.answer(INBOX, page.next_link.partition("?")[2])))
+    assert [message.id for message in rest.value] == [corpus.message(n, FIRST)["id"] for n in range(221, 250)]
+    assert wire.page(body(box.answer(INBOX, "$count=true"))).count == 250
+
+
+@pytest.mark.parametrize("text", ["1000", "5000-bare", "100+1000-bare", "1000-bare-100ms", "7-5ms"])
+def test_a_kind_of_mailbox_is_written_as_it_is_read(text):
+    assert str(Kind.read(text)) == text
+
+
+def test_an_answer_waits_as_long_as_its_mailbox_says():
+    class Transport(asyncio.Transport):
+        def __init__(self):
+            super().__init__()
+            self.written = asyncio.Event()
+
+        def write(self, data):
+            self.written.set()
+
+    async def waited():
+        connection, transport = Connection({"3-5ms": mailbox("3-5ms")}), Transport()
+        connection.connection_made(transport)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        connection.data_received(b"GET /3-5ms/v1.0/me/mailFolders/inbox HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert not transport.written.is_set()
+        await transport.written.wait()
+        return loop.time() - began
+
+    assert asyncio.run(waited()) >= 0.005
 
 
 def test_messages_are_as_large_as_real_ones():
