@@ -129,6 +129,21 @@ REFUSALS: dict[str, Refusal] = {
         f"If your organization has moved: {_ASK}",
         again=False,
     ),
+    "wrong_user": Refusal(
+        403,
+        "That address was connected by another user",
+        "It belongs to a Microsoft 365 user whom we know, and you signed in as another with the same address. We have"
+        " thrown away the access that Microsoft gave us.",
+        f"If the inbox was made anew, or its address was given to you: {_ASK}",
+        again=False,
+    ),
+    "odd_address": Refusal(
+        403,
+        "We cannot read that user name",
+        "The user name that Microsoft gave us has a domain in other letters than Microsoft 365 allows. We have thrown"
+        " away the access that Microsoft gave us.",
+        f"Start again with the account of the marketing inbox. If it happens again: {_ASK}",
+    ),
     "other_account": Refusal(
         409,
         "This inbox is connected elsewhere",

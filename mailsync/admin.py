@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 
-from mailsync.adapters.account_rules import normal_address, normal_domain
+from mailsync.adapters.account_rules import normal_address, normal_claim, normal_domain
 from mailsync.adapters.storage import create_all
 from mailsync.bootstrap import app
 from mailsync.errors import MailsyncError, Rejected
@@ -33,6 +33,11 @@ def _add_account(options: argparse.Namespace) -> None:
         options.parser.error("name at least one --address or --domain that the account admits")
     account = Account(options.id, options.name.strip(), tuple(options.address), tuple(options.domain))
     app().accounts.add(account)
+    print("\n".join(account_lines(account)))
+
+
+def _release_claim(options: argparse.Namespace) -> None:
+    account = app().accounts.release(options.id, options.claim)
     print("\n".join(account_lines(account)))
 
 
@@ -87,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m mailsync.admin", description="Siftrock Inbox Connector: operator.")
     groups = parser.add_subparsers(required=True, metavar="account|mailbox|storage")
     account = groups.add_parser("account", help="Siftrock accounts and the inboxes they admit")
-    _account_commands(account.add_subparsers(required=True, metavar="add|list"))
+    _account_commands(account.add_subparsers(required=True, metavar="add|list|release"))
     mailbox = groups.add_parser("mailbox", help="connected inboxes and how they fare")
     mailbox_commands = mailbox.add_subparsers(required=True, metavar="list|show")
     _command(mailbox_commands, "list", _list_mailboxes, "list the mailboxes")
@@ -110,6 +115,10 @@ def _account_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
         "--domain", action="append", default=[], type=_checked(normal_domain), help="admit a whole domain (repeatable)"
     )
     _command(commands, "list", _list_accounts, "list the accounts")
+    text = "free an address or domain of whom it is pinned to: the next who connects by it has it"
+    release = _command(commands, "release", _release_claim, text, as_json=False)
+    release.add_argument("id", metavar="ID", help="the account's id")
+    release.add_argument("claim", metavar="ADDRESS-OR-DOMAIN", type=_checked(normal_claim), help="which of its claims")
 
 
 def _command(

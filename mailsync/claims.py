@@ -64,13 +64,16 @@ def check_profile(profile: Profile, claims: Mapping[str, object]) -> None:
     """Checks that the user whom Graph names is the one who signed in, and a member of the tenant.
 
     The claim `oid` comes only with the scope `profile`, which is not asked for; where it is there, it counts.
-    Raises Rejected `identity_mismatch` or `guest_account`.
+    A user principal name has an ASCII domain, by Entra's own rule; one that has not may look like another's, and no
+    claim speaks of it. Raises Rejected `identity_mismatch`, `guest_account` or `odd_address`.
     """
     object_id = claims.get("oid")
     if object_id is not None and str(object_id).lower() != profile.user_id.lower():
         raise Rejected("identity_mismatch", "Microsoft's two answers name different users.")
     if "#ext#" in profile.address.lower():
         raise Rejected("guest_account", "A guest's account holds no inbox of this organization.")
+    if not profile.address.rpartition("@")[2].isascii():
+        raise Rejected("odd_address", "The user principal name's domain is not in ASCII.")
 
 
 def _check_times(claims: Mapping[str, object], now: datetime) -> None:

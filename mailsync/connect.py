@@ -161,8 +161,12 @@ class Connector:
             raise Rejected("no_account", "No Siftrock account expects this inbox.")
         account, domain = claim
         _check_owner(self.mailboxes.get(identity), account)
-        # An exact address was named by the operator; a domain speaks only for the tenant that came first.
-        if domain is not None and self.accounts.pin_tenant(account.id, domain, tenant).lower() != tenant:
+        # The first who connects by a claim has it; whoever else comes with its name later is somebody else, such as
+        # the next owner of a domain or of a user name that became free.
+        if domain is None:
+            if self.accounts.pin_mailbox(account.id, profile.address.strip(), identity) != identity:
+                raise Rejected("wrong_user", "The inbox's address was first connected by another user.")
+        elif self.accounts.pin_tenant(account.id, domain, tenant).lower() != tenant:
             raise Rejected("wrong_tenant", "The inbox's domain was first connected from another organization.")
         return account
 

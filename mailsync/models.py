@@ -322,7 +322,7 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A Siftrock account and the inboxes it admits: exact addresses, domains, and tenants pinned so far."""
+    """A Siftrock account and the inboxes it admits: exact addresses, domains, and whom they are pinned to so far."""
 
     id: str
     name: str
@@ -330,6 +330,8 @@ class Account:
     domains: tuple[str, ...] = ()
     tenant_ids: Mapping[str, str] = field(default_factory=dict)
     """Pinned tenant id by domain."""
+    mailbox_ids: Mapping[str, str] = field(default_factory=dict)
+    """Pinned mailbox id, which is tenant and user, by exact address."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -243,6 +243,17 @@ class AccountStore(Protocol):
         """Pins the tenant of a domain unless one is pinned; returns the pinned one, whoever was first."""
         ...
 
+    def pin_mailbox(self, account_id: str, address: str, mailbox_id: str) -> str:
+        """Pins the tenant and user of an exact address unless some are pinned; returns the pinned mailbox id."""
+        ...
+
+    def release(self, account_id: str, claim: str) -> Account:
+        """Takes the pin off an address or domain, for the next who connects by it; returns the account.
+
+        Raises Rejected for an account or claim that there is not, or that is not pinned.
+        """
+        ...
+
 
 class SignInStore(Protocol):
     """Short-lived, one-time records of the sign-in."""

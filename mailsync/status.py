@@ -10,13 +10,17 @@ from mailsync.models import Account, Folder, Mailbox, MailboxState, PushState
 
 
 def account_json(account: Account) -> dict[str, object]:
-    """An account for programs: `id`, `name`, `addresses`, `domains`, `tenantIds` (pinned tenant by domain)."""
+    """An account for programs: `id`, `name`, `addresses`, `domains`, and whom they are pinned to.
+
+    `tenantIds`: tenant by domain. `mailboxIds`: mailbox id, which is tenant and user, by address.
+    """
     return {
         "id": account.id,
         "name": account.name,
         "addresses": list(account.addresses),
         "domains": list(account.domains),
         "tenantIds": dict(account.tenant_ids),
+        "mailboxIds": dict(account.mailbox_ids),
     }
 
 
@@ -27,12 +31,14 @@ def account_row(account: Account) -> tuple[str, ...]:
 
 def account_lines(account: Account) -> list[str]:
     """What an account is, in full."""
+    pins = [f"{claim} to {holder}" for claim, holder in {**account.tenant_ids, **account.mailbox_ids}.items()]
     return _lines(
         [
             ("account", account.id),
             ("name", account.name),
             ("addresses", _joined(account.addresses)),
             ("domains", _joined(account.domains)),
+            ("pinned", _joined(pins)),
         ]
     )
 

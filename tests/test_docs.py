@@ -28,8 +28,10 @@ AT_THE_COMMAND_LINE = {
     "bad_account_id",
     "bad_address",
     "bad_domain",
+    "not_pinned",
     "too_many_claims",
     "unknown_account",
+    "unknown_claim",
     "unknown_mailbox",
 }
 """Said to whoever typed the command, with the remedy; never stored or shown to anybody else."""

@@ -1,11 +1,20 @@
 """`AccountStore` on the table `accounts`: one partition, an account's row and one row for each of its claims."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import msgspec
 
-from mailsync.adapters.account_rules import claims_taken, id_taken, normal_account, normal_address, normal_domain
+from mailsync.adapters.account_rules import (
+    claims_taken,
+    id_taken,
+    normal_account,
+    normal_address,
+    normal_domain,
+    released,
+    unknown_account,
+)
 from mailsync.adapters.entities import Change, Entity, Properties
 from mailsync.errors import Rejected, RetryLater, StaleWrite
 from mailsync.models import Account
@@ -68,19 +77,40 @@ class TableAccountStore:
     def pin_tenant(self, account_id: str, domain: str, tenant_id: str) -> str:
         """A read, and a conditional write where none is pinned. Raises Rejected where there is no such account."""
         domain = normal_domain(domain)
+
+        def pinned(account: Account) -> Account:
+            return replace(account, tenant_ids={domain: tenant_id.lower()} | dict(account.tenant_ids))
+
+        return self._change(account_id, pinned).tenant_ids[domain]
+
+    def pin_mailbox(self, account_id: str, address: str, mailbox_id: str) -> str:
+        """As `pin_tenant`."""
+        address = normal_address(address)
+
+        def pinned(account: Account) -> Account:
+            return replace(account, mailbox_ids={address: mailbox_id.lower()} | dict(account.mailbox_ids))
+
+        return self._change(account_id, pinned).mailbox_ids[address]
+
+    def release(self, account_id: str, claim: str) -> Account:
+        """A read and a conditional write."""
+        return self._change(account_id, lambda account: released(account, claim))
+
+    def _change(self, account_id: str, change: Callable[[Account], Account]) -> Account:
+        """Changes an account's pins, whoever else does meanwhile."""
         for _ in range(_ATTEMPTS):
             found = self._table.get(_PARTITION, f"account-{account_id}")
             if not found:
-                raise Rejected("unknown_account", f"There is no account {account_id}.")
-            account = _account(found)
-            if pinned := account.tenant_ids.get(domain):
-                return pinned
-            tenants = {**account.tenant_ids, domain: tenant_id.lower()}
+                raise unknown_account(account_id)
+            known = _account(found)
+            account = change(known)
+            if account == known:
+                return known
             try:
-                self._table.replace(found.properties | {"tenantIds": _json(tenants)}, found.etag)
+                self._table.replace(found.properties | _pins(account), found.etag)
             except StaleWrite:
                 continue
-            return tenants[domain]
+            return account
         raise RetryLater("storage_unavailable", "The account is being written by too many at once.")
 
 
@@ -91,8 +121,12 @@ def _row(account: Account) -> Properties:
         "name": account.name,
         "addresses": _json(account.addresses),
         "domains": _json(account.domains),
-        "tenantIds": _json(account.tenant_ids),
+        **_pins(account),
     }
+
+
+def _pins(account: Account) -> Properties:
+    return {"tenantIds": _json(account.tenant_ids), "mailboxIds": _json(account.mailbox_ids)}
 
 
 def _claim_row(key: str, claim: str, account_id: str) -> Properties:
@@ -114,6 +148,8 @@ def _account(entity: Entity) -> Account:
         addresses=msgspec.json.decode(row["addresses"], type=tuple[str, ...]),
         domains=msgspec.json.decode(row["domains"], type=tuple[str, ...]),
         tenant_ids=msgspec.json.decode(row["tenantIds"], type=dict[str, str]),
+        # A row of before has no such property: its addresses are pinned by the next who connect.
+        mailbox_ids=msgspec.json.decode(row.get("mailboxIds", "{}"), type=dict[str, str]),
     )
 
 

@@ -6,7 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from mailsync.adapters.account_rules import claims_taken, id_taken, normal_account, normal_address, normal_domain
+from mailsync.adapters.account_rules import (
+    claims_taken,
+    id_taken,
+    normal_account,
+    normal_address,
+    normal_domain,
+    released,
+    unknown_account,
+)
 from mailsync.adapters.message_rows import row_bound, row_range
 from mailsync.errors import Rejected, StaleWrite
 from mailsync.models import Account, DueMailbox, Mailbox, SignInRecord, StoredMessage
@@ -157,12 +165,28 @@ class FakeAccountStore:
     def pin_tenant(self, account_id: str, domain: str, tenant_id: str) -> str:
         domain = normal_domain(domain)
         with self._lock:
-            account = self.rows.get(account_id)
-            if not account:
-                raise Rejected("unknown_account", f"There is no account {account_id}.")
-            pinned = account.tenant_ids.get(domain, tenant_id.lower())
-            self.rows[account_id] = replace(account, tenant_ids={**account.tenant_ids, domain: pinned})
-            return pinned
+            account = self._known(account_id)
+            tenants = {domain: tenant_id.lower()} | dict(account.tenant_ids)
+            self.rows[account_id] = replace(account, tenant_ids=tenants)
+            return tenants[domain]
+
+    def pin_mailbox(self, account_id: str, address: str, mailbox_id: str) -> str:
+        address = normal_address(address)
+        with self._lock:
+            account = self._known(account_id)
+            mailboxes = {address: mailbox_id.lower()} | dict(account.mailbox_ids)
+            self.rows[account_id] = replace(account, mailbox_ids=mailboxes)
+            return mailboxes[address]
+
+    def release(self, account_id: str, claim: str) -> Account:
+        with self._lock:
+            account = self.rows[account_id] = released(self._known(account_id), claim)
+            return account
+
+    def _known(self, account_id: str) -> Account:
+        if account_id not in self.rows:
+            raise unknown_account(account_id)
+        return self.rows[account_id]
 
 
 class FakeSignInStore:

@@ -58,8 +58,32 @@ def test_an_account_is_added_and_listed(parts, capsys):
             "addresses": ["offers@shop.example"],
             "domains": ["xn--mnchen-3ya.example", "b.example"],
             "tenantIds": {"b.example": TENANT},
+            "mailboxIds": {},
         }
     ]
+
+
+def test_the_stored_form_of_a_claim_is_shown(parts, capsys):
+    assert add("--domain", "STRAẞE.example", "--domain", "Straße.test", "--address", "A@straße.example") == 0
+    shown = capsys.readouterr().out
+    for stored in ("xn--strae-oqa.example", "xn--strae-oqa.test", "a@xn--strae-oqa.example"):
+        assert stored in shown
+
+
+def test_only_the_operator_releases_a_claim(parts, capsys):
+    add("--address", "offers@shop.example", "--domain", "b.example")
+    parts.accounts.pin_mailbox("shop", "offers@shop.example", MAILBOX)
+    parts.accounts.pin_tenant("shop", "b.example", TENANT)
+    capsys.readouterr()
+    assert admin.main(["account", "release", "shop", "Offers@Shop.example"]) == 0
+    assert f"pinned     b.example to {TENANT}" in capsys.readouterr().out
+    assert parts.accounts.get("shop").mailbox_ids == {}
+    assert admin.main(["account", "release", "shop", "B.example"]) == 0
+    assert "pinned     -" in capsys.readouterr().out
+    assert admin.main(["account", "release", "shop", "b.example"]) == 1
+    assert capsys.readouterr().err.startswith("not_pinned: ")
+    assert admin.main(["account", "release", "shop", "elsewhere.example"]) == 1
+    assert capsys.readouterr().err.startswith("unknown_claim: ")
 
 
 @pytest.mark.parametrize(

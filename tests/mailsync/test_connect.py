@@ -11,6 +11,8 @@ from mailsync.errors import Rejected, RetryLater, StaleWrite
 from mailsync.models import Account, Folder, Hint, Lease, MailboxState, StoredToken
 from tests.mailsync.sign_in import MAILBOX, NOW, OTHER_TENANT, SECRETS, TENANT, SignIn, answer, claims, grant
 
+OTHER_USER = "bbbbbbbb-0000-4000-8000-000000000002"
+
 
 def test_a_sign_in_ends_with_tokens_a_mailbox_and_a_hint():
     world = SignIn()
@@ -114,7 +116,38 @@ def test_a_domain_admits_and_pins_the_tenant_of_the_first():
     assert list(world.mailboxes.rows) == list(world.vault.secrets) == [MAILBOX]
 
 
-def test_an_exact_address_beats_a_domain_and_pins_nothing():
+def test_an_exact_address_is_pinned_to_the_user_of_the_first_connection():
+    world = SignIn()
+    world.walk()
+    assert world.accounts.rows["shop"].mailbox_ids == {"offers@shop.example": MAILBOX}
+    profile = world.me.profile
+    world.directory.grant = grant(claims=claims(tid=OTHER_TENANT))
+    with pytest.raises(Rejected, match="wrong_user"):
+        world.walk()
+    world.directory.grant = grant()
+    world.me.profile = replace(profile, user_id=OTHER_USER)
+    with pytest.raises(Rejected, match="wrong_user"):
+        world.walk()
+    assert list(world.mailboxes.rows) == list(world.vault.secrets) == [MAILBOX]
+    world.accounts.release("shop", "offers@shop.example")
+    world.walk()
+    assert f"{TENANT}-{OTHER_USER}" in world.mailboxes.rows
+    world.me.profile = profile
+    with pytest.raises(Rejected, match="wrong_user"):
+        world.walk()
+
+
+@pytest.mark.parametrize("domain", ["shоp.example", "ｓhop.example", "shop。example", "münchen.example"])
+def test_a_user_name_that_is_not_ascii_in_its_domain_is_refused(domain):
+    world = SignIn(Account("shop", "The Shop", domains=("shop.example", "münchen.example")))
+    world.me.profile = replace(world.me.profile, address=f"offers@{domain}")
+    with pytest.raises(Rejected, match="odd_address"):
+        world.walk()
+    assert world.nothing_stored()
+    assert world.accounts.rows["shop"].tenant_ids == {}
+
+
+def test_an_exact_address_beats_a_domain_and_pins_no_tenant():
     world = SignIn(
         Account("wide", "Wide", domains=("shop.example",)),
         Account("exact", "Exact", addresses=("OFFERS@shop.example",)),
