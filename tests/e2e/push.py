@@ -17,7 +17,7 @@ from sandbox.microsoft365.mime import split_mbox
 from sandbox.up import Sandbox
 from tests.e2e.product import Product, differences
 
-_COUNTER = 1_000_000_000
+_COUNTER = 1_000_000
 
 
 @contextlib.contextmanager
