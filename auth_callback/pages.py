@@ -14,9 +14,9 @@ import azure.functions as func
 
 from auth_callback.progress import describe
 from auth_callback.refusals import REFUSALS, Refusal, refusal_for
-from mailsync.connect import Connection
+from mailsync.connect.connector import Connection
 from mailsync.errors import MailsyncError, RetryLater
-from mailsync.models import ALL_SCOPES
+from mailsync.tokens.records import ALL_SCOPES
 
 if TYPE_CHECKING:
     from jinja2 import Environment

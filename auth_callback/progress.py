@@ -1,6 +1,6 @@
 """Tells in one sentence or two how far a mailbox has been read."""
 
-from mailsync.models import Mailbox, MailboxState
+from mailsync.mailboxes.records import Mailbox, MailboxState
 
 
 def describe(mailbox: Mailbox) -> dict[str, str]:

@@ -19,8 +19,8 @@ from azure.storage.queue import QueueClient, QueueSasPermissions, generate_queue
 from bench.connected import connected, notification
 from bench.measure import Bound, Figure, Say, rounds
 from bench.services import PROJECT, Services, measured
-from mailsync.adapters.storage import QUEUE
-from mailsync.models import mailbox_id
+from mailsync.adapters.storage.services import QUEUE
+from mailsync.mailboxes.ids import mailbox_id
 from sandbox.azurite import ACCOUNT, ACCOUNT_KEY
 from sandbox.client import connection_string, mailsync_app
 from sandbox.processes import Child, spawn, wait_for

@@ -27,12 +27,15 @@ from requests.adapters import HTTPAdapter
 
 from bench.counting import counted
 from bench.pages import LOST, Kind
-from mailsync.adapters.entities import Change
-from mailsync.adapters.tables import Table
+from mailsync.adapters.storage.entities import Change
+from mailsync.adapters.storage.tables import Table
 from mailsync.bootstrap import App
 from mailsync.clock import utc_now
-from mailsync.models import Folder, Grant, Hint, Mailbox, StoredToken, mailbox_id
-from mailsync.tokens import TokenKeeper
+from mailsync.mailboxes.ids import mailbox_id
+from mailsync.mailboxes.records import Folder, Mailbox
+from mailsync.schedule.records import Hint
+from mailsync.tokens.keeper import TokenKeeper
+from mailsync.tokens.records import Grant, StoredToken
 
 BOX = mailbox_id("aaaaaaaa-0000-4000-8000-00000000000a", "bbbbbbbb-0000-4000-8000-00000000000b")
 _MOST_RUNS = 100

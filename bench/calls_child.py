@@ -16,11 +16,11 @@ import azure.functions as func
 
 from bench.connected import notification
 from bench.counting import counted
-from mailsync.adapters.queue import decode_hint
-from mailsync.adapters.storage import QUEUE, queue_service
+from mailsync.adapters.storage.queue import decode_hint
+from mailsync.adapters.storage.services import QUEUE, queue_service
 from mailsync.bootstrap import app
 from mailsync.clock import utc_now
-from mailsync.models import Hint
+from mailsync.schedule.records import Hint
 from webhook_receiver.blueprint import graph_notifications
 
 _SERVICES = {

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from bench.services import Services
-from mailsync import client_state
-from mailsync.ports import SigningKeys
+from mailsync.push import client_state
+from mailsync.push.ports import SigningKeys
 from sandbox.client import Control, mail_files, mailsync_app
 from sandbox.commands import connect_mailbox, deliver_files
 from sandbox.run import ADDRESS, SAMPLES

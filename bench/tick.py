@@ -10,10 +10,11 @@ from typing import Any
 from bench.counting import counted
 from bench.measure import Bound, Figure, Say, rounds
 from bench.services import Services
-from mailsync.adapters import mailbox_rows
-from mailsync.adapters.storage import queue_service, table_service
+from mailsync.adapters.storage import mailbox_rows
+from mailsync.adapters.storage.services import queue_service, table_service
 from mailsync.bootstrap import App
-from mailsync.models import Mailbox, mailbox_id
+from mailsync.mailboxes.ids import mailbox_id
+from mailsync.mailboxes.records import Mailbox
 from mailsync.settings import Storage
 
 MAILBOXES = 10_000

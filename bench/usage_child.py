@@ -22,8 +22,8 @@ from bench.calls_child import services
 from bench.connected import notification
 from bench.counting import Calls, counted
 from mailsync import bootstrap
-from mailsync.adapters.queue import decode_hint
-from mailsync.adapters.storage import QUEUE, queue_service
+from mailsync.adapters.storage.queue import decode_hint
+from mailsync.adapters.storage.services import QUEUE, queue_service
 from sandbox.client import Control, message_rows
 from sandbox.run import ADDRESS
 from sandbox.state import load_state

@@ -9,12 +9,22 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 
-from mailsync.adapters.account_rules import normal_address, normal_claim, normal_domain
-from mailsync.adapters.storage import create_all
+from mailsync.accounts.records import Account
+from mailsync.accounts.rules import normal_address, normal_claim, normal_domain
+from mailsync.adapters.storage.services import create_all
 from mailsync.bootstrap import app
 from mailsync.errors import MailsyncError, Rejected
-from mailsync.models import Account, Mailbox, is_mailbox_id
-from mailsync.status import account_json, account_lines, account_row, mailbox_json, mailbox_lines, mailbox_row, table
+from mailsync.mailboxes.ids import is_mailbox_id
+from mailsync.mailboxes.records import Mailbox
+from mailsync.mailboxes.status import (
+    account_json,
+    account_lines,
+    account_row,
+    mailbox_json,
+    mailbox_lines,
+    mailbox_row,
+    table,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

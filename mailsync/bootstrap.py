@@ -15,27 +15,20 @@ from mailsync.once import once
 from mailsync.settings import Settings
 
 if TYPE_CHECKING:
-    from mailsync.connect import Connector
-    from mailsync.disconnect import Disconnector
-    from mailsync.notifications import Notifications
-    from mailsync.poll import Poller
-    from mailsync.ports import (
-        AccountStore,
-        AsyncHintQueue,
-        Directory,
-        GetToken,
-        HintQueue,
-        MailboxStore,
-        MailService,
-        MessageStore,
-        SigningKeys,
-        SignInStore,
-        SubscriptionService,
-        TokenVault,
-    )
-    from mailsync.subscriptions import SubscriptionKeeper
-    from mailsync.sync import Synchronizer
-    from mailsync.tokens import TokenKeeper
+    from mailsync.accounts.ports import AccountStore
+    from mailsync.connect.connector import Connector
+    from mailsync.connect.disconnect import Disconnector
+    from mailsync.mailboxes.ports import MailboxStore
+    from mailsync.one_time import SignInStore
+    from mailsync.push.keeper import SubscriptionKeeper
+    from mailsync.push.notifications import Notifications
+    from mailsync.push.ports import SigningKeys, SubscriptionService
+    from mailsync.schedule.poller import Poller
+    from mailsync.schedule.ports import AsyncHintQueue, HintQueue
+    from mailsync.sync.ports import MailService, MessageStore
+    from mailsync.sync.synchronizer import Synchronizer
+    from mailsync.tokens.keeper import TokenKeeper
+    from mailsync.tokens.ports import Directory, GetToken, TokenVault
 
 
 _making = Lock()
@@ -62,90 +55,90 @@ class App:
     @once
     def mailboxes(self) -> "MailboxStore":
         """Mailbox records and the poll schedule."""
-        from mailsync.adapters.mailboxes import TableMailboxStore
+        from mailsync.adapters.storage.mailboxes import TableMailboxStore
 
         return TableMailboxStore(self.settings.storage)
 
     @once
     def messages(self) -> "MessageStore":
         """Message rows."""
-        from mailsync.adapters.messages import TableMessageStore
+        from mailsync.adapters.storage.messages import TableMessageStore
 
         return TableMessageStore(self.settings.storage)
 
     @once
     def accounts(self) -> "AccountStore":
         """Siftrock accounts."""
-        from mailsync.adapters.accounts import TableAccountStore
+        from mailsync.adapters.storage.accounts import TableAccountStore
 
         return TableAccountStore(self.settings.storage)
 
     @once
     def signins(self) -> "SignInStore":
         """Pending sign-ins."""
-        from mailsync.adapters.signins import TableSignInStore
+        from mailsync.adapters.storage.signins import TableSignInStore
 
         return TableSignInStore(self.settings.storage)
 
     @once
     def queue(self) -> "HintQueue":
         """The hint queue."""
-        from mailsync.adapters.queue import StorageHintQueue
+        from mailsync.adapters.storage.queue import StorageHintQueue
 
         return StorageHintQueue(self.settings.storage)
 
     @once
     def vault(self) -> "TokenVault":
         """Refresh tokens."""
-        from mailsync.adapters.key_vault import KeyVaultTokenVault
+        from mailsync.adapters.key_vault.tokens import KeyVaultTokenVault
 
         return KeyVaultTokenVault(self.settings)
 
     @once
     def signing_keys(self) -> "SigningKeys":
         """The keys of clientStates."""
-        from mailsync.adapters.signing_keys import KeyVaultSigningKeys
+        from mailsync.adapters.key_vault.signing_keys import KeyVaultSigningKeys
 
         return KeyVaultSigningKeys(self.settings, lambda: self.signins, utc_now)
 
     @once
     def _notification_queue(self) -> "AsyncHintQueue":
         """The hint queue for the webhook, which answers on an event loop."""
-        from mailsync.adapters.async_queue import AsyncStorageHintQueue
+        from mailsync.adapters.storage.async_queue import AsyncStorageHintQueue
 
         return AsyncStorageHintQueue(self.settings.storage)
 
     @once
     def notifications(self) -> "Notifications":
         """The webhook's work."""
-        from mailsync.notifications import Notifications
+        from mailsync.push.notifications import Notifications
 
         return Notifications(lambda: self.signing_keys, lambda: self._notification_queue, utc_now)
 
     @once
     def directory(self) -> "Directory":
         """Entra."""
-        from mailsync.adapters.entra import EntraDirectory
+        from mailsync.adapters.entra.directory import EntraDirectory
 
         return EntraDirectory(self.settings, clock=utc_now)
 
     @once
     def tokens(self) -> "TokenKeeper":
         """Access tokens."""
-        from mailsync.tokens import TokenKeeper
+        from mailsync.tokens.keeper import TokenKeeper
 
         return TokenKeeper(self.directory, self.vault, utc_now)
 
     def mail(self, get_token: "GetToken", fresh_token: "GetToken | None" = None) -> "MailService":
         """Graph as the user whose tokens these are."""
-        from mailsync.adapters.graph import GraphClient
+        from mailsync.adapters.graph.mail import GraphClient
         from mailsync.adapters.http import session
 
         return GraphClient(self.settings.graph_endpoint, session(), get_token, fresh_token=fresh_token)
 
     def subscriptions(self, get_token: "GetToken", fresh_token: "GetToken | None" = None) -> "SubscriptionService":
         """Graph's subscriptions of the user whose tokens these are."""
-        from mailsync.adapters.graph_subscriptions import GraphSubscriptions
+        from mailsync.adapters.graph.subscriptions import GraphSubscriptions
         from mailsync.adapters.http import session
 
         return GraphSubscriptions(
@@ -160,7 +153,7 @@ class App:
     @once
     def keeper(self) -> "SubscriptionKeeper":
         """What makes and renews subscriptions."""
-        from mailsync.subscriptions import SubscriptionKeeper
+        from mailsync.push.keeper import SubscriptionKeeper
 
         return SubscriptionKeeper(
             self.settings,
@@ -173,7 +166,7 @@ class App:
     @once
     def connector(self) -> "Connector":
         """The sign-in flow."""
-        from mailsync.connect import Connector
+        from mailsync.connect.connector import Connector
 
         return Connector(
             self.settings,
@@ -190,22 +183,22 @@ class App:
     @once
     def disconnector(self) -> "Disconnector":
         """What lets a mailbox go."""
-        from mailsync.disconnect import Disconnector
+        from mailsync.connect.disconnect import Disconnector
 
         return Disconnector(self.mailboxes, vault=self.vault, tokens=self.tokens, keeper=self.keeper, clock=utc_now)
 
     @once
     def poller(self) -> "Poller":
         """The timer's work."""
-        from mailsync.poll import Poller
+        from mailsync.schedule.poller import Poller
 
         return Poller(self.mailboxes, self.signins, self.queue, utc_now)
 
     @once
     def synchronizer(self) -> "Synchronizer":
         """The queue worker's work."""
-        from mailsync.adapters.message_rows import row_key
-        from mailsync.sync import Synchronizer
+        from mailsync.adapters.storage.message_rows import row_key
+        from mailsync.sync.synchronizer import Synchronizer
 
         return Synchronizer(
             self.settings,

@@ -29,7 +29,7 @@ def disconnect_mailbox(req: func.HttpRequest) -> func.HttpResponse:
     mailbox_id = req.route_params["mailboxId"].lower()
 
     def disconnect() -> dict[str, str | None]:
-        from mailsync.models import is_mailbox_id
+        from mailsync.mailboxes.ids import is_mailbox_id
 
         if not is_mailbox_id(mailbox_id):
             raise Rejected("bad_mailbox_id", "A mailbox id is two GUIDs joined by a hyphen; `mailbox list` shows them.")

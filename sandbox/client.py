@@ -72,8 +72,8 @@ def message_rows(state: State, mailbox_id: str) -> Iterator[dict[str, Any]]:
     from azure.data.tables import TableClient
     from azure.storage.blob import ContainerClient
 
-    from mailsync.adapters.message_rows import join
-    from mailsync.adapters.storage import BODIES
+    from mailsync.adapters.storage.message_rows import join
+    from mailsync.adapters.storage.services import BODIES
 
     secret = connection_string(state)
     bodies = ContainerClient.from_connection_string(secret, BODIES, connection_verify=state.ca_file)

@@ -24,7 +24,7 @@ def connect(address: str, account_id: str | None) -> int:
 
 def connect_mailbox(state: State, control: Control, address: str, account_id: str | None = None) -> str:
     """Creates user and account where they are missing, walks the pages, and returns the mailbox id."""
-    from mailsync.models import mailbox_id
+    from mailsync.mailboxes.ids import mailbox_id
 
     user = control.call("POST", "/users", {"address": address})
     ensure_account(state, address, account_id)
@@ -42,8 +42,8 @@ def ensure_account(state: State, address: str, account_id: str | None = None) ->
     A new one admits the address's whole domain, or the address alone where the domain is another account's.
     Raises SandboxError where the address is another account's, or `account_id` is taken and does not admit it.
     """
+    from mailsync.accounts.records import Account
     from mailsync.errors import MailsyncError
-    from mailsync.models import Account
 
     accounts = mailsync_app(state).accounts
     address, domain = address.lower(), address.rpartition("@")[2].lower()

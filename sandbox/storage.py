@@ -9,7 +9,7 @@ def create_storage(connection_string: str, ca: Path) -> None:
 
     From here on this process and its children trust the sandbox's CA, as `mailsync`'s adapters want it.
     """
-    from mailsync.adapters.storage import create_all
+    from mailsync.adapters.storage.services import create_all
     from mailsync.settings import Storage
 
     os.environ["REQUESTS_CA_BUNDLE"] = str(ca)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailsync.adapters.storage import TABLES, create_all, queue_service, table_service
+from mailsync.adapters.storage.services import TABLES, create_all, queue_service, table_service
 from mailsync.settings import Storage
 from sandbox.azurite import Azurite
 from sandbox.certificates import write_certificates

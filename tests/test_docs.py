@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from mailsync import errors
-from mailsync.adapters.message_rows import row_key
-from mailsync.adapters.messages import TableMessageStore
-from mailsync.adapters.storage import blob_service, table_service
-from mailsync.models import Mailbox, StoredMessage, mailbox_id
+from mailsync.adapters.storage.message_rows import row_key
+from mailsync.adapters.storage.messages import TableMessageStore
+from mailsync.adapters.storage.services import blob_service, table_service
+from mailsync.mailboxes.ids import mailbox_id
+from mailsync.mailboxes.records import Mailbox
+from mailsync.mailboxes.status import mailbox_json
 from mailsync.settings import NAMES
-from mailsync.status import mailbox_json
+from mailsync.sync.records import StoredMessage
 from tests.fakes.graph_mailbox import default_columns
 
 ROOT = Path(__file__).parent.parent

@@ -14,7 +14,10 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sandbox.microsoft365 import control, entra, graph, key_vault
+from sandbox.control import app as control
+from sandbox.entra import app as entra
+from sandbox.graph import app as graph
+from sandbox.key_vault import app as key_vault
 from sandbox.microsoft365.world import Addresses, World
 
 

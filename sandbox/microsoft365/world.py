@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from sandbox import constants
+from sandbox.control.faults import Faults
+from sandbox.entra.grants import Grants
+from sandbox.key_vault.state import Vault
 from sandbox.microsoft365.clock import Clock
-from sandbox.microsoft365.faults import Faults
-from sandbox.microsoft365.grants import Grants
-from sandbox.microsoft365.key_vault_state import Vault
-from sandbox.microsoft365.notifications import Push
+from sandbox.push.notifications import Push
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandbox.microsoft365.mailboxes import Mailbox
+    from sandbox.exchange.mailboxes import Mailbox
 
 DELEGATED_SCOPES = ("openid", "offline_access", "User.Read", "Mail.Read")
 """The delegated permissions of the app registration: nothing else can be asked for."""

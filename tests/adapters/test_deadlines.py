@@ -11,9 +11,9 @@ from azure.core.pipeline import Pipeline
 from azure.core.rest import HttpRequest
 
 from mailsync.adapters import azure_identity, azure_sdk, deadlines, http
-from mailsync.adapters.entra_http import MsalHttp
-from mailsync.adapters.graph import GraphClient
-from mailsync.adapters.vault_secrets import VaultSecrets
+from mailsync.adapters.entra.http import MsalHttp
+from mailsync.adapters.graph.mail import GraphClient
+from mailsync.adapters.key_vault.secrets import VaultSecrets
 from mailsync.clock import utc_now
 from mailsync.errors import RetryLater
 from mailsync.settings import Settings

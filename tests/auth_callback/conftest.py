@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.auth_callback.browser import Browser
-from tests.mailsync.sign_in import SignIn
+from tests.mailsync.connect.sign_in import SignIn
 
 
 @pytest.fixture

@@ -17,12 +17,13 @@ from auth_callback import blueprint, pages
 from auth_callback.blueprint import CONNECTED_COOKIE, SIGN_IN_COOKIE
 from auth_callback.refusals import REFUSALS, refusal_for
 from bench.imports import HEAVY
-from mailsync import connect as connect_module
-from mailsync.adapters import entra_errors
+from mailsync.adapters.entra import errors as entra_errors
+from mailsync.connect import connector as connect_module
 from mailsync.errors import MailsyncError, Misconfigured, ReconnectRequired, Rejected, RetryLater
-from mailsync.models import ALL_SCOPES, Folder, MailboxState
+from mailsync.mailboxes.records import Folder, MailboxState
+from mailsync.tokens.records import ALL_SCOPES
 from tests.auth_callback.browser import Answer, Browser
-from tests.mailsync.sign_in import MAILBOX, NOW, SECRETS, answer
+from tests.mailsync.connect.sign_in import MAILBOX, NOW, SECRETS, answer
 
 HOSTILE = "<script>alert(1)</script>\"'&{{7*7}}"
 
@@ -362,8 +363,14 @@ def test_nothing_secret_stands_in_an_answer_or_a_log(world, browser, caplog):
 
 
 def test_every_reason_that_connecting_can_give_has_words_of_its_own():
-    package = Path(connect_module.__file__).parent
-    names = ("connect.py", "claims.py", "seal.py", "adapters/entra.py", "adapters/entra_errors.py")
+    package = Path(connect_module.__file__).parents[1]
+    names = (
+        "connect/connector.py",
+        "connect/claims.py",
+        "connect/seal.py",
+        "adapters/entra/directory.py",
+        "adapters/entra/errors.py",
+    )
     source = "".join((package / name).read_text("utf-8") for name in names)
     reasons = set(re.findall(r'Rejected\(\s*"([a-z_]+)"', source)) | set(entra_errors.AT_SIGN_IN.values())
     assert {"no_account", "consent_declined", "sign_in_failed", "code_expired"} <= reasons

@@ -19,7 +19,7 @@ from bench.imports import heavy_imports
 from bench.measure import Bound, Figure, percentile, rounds
 from bench.page_server import Connection
 from bench.pages import LOST, Kind, Mailbox
-from mailsync.adapters import graph_messages as wire
+from mailsync.adapters.graph import messages as wire
 
 FIRST = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 INBOX = "/me/mailFolders/inbox/messages"

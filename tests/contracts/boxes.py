@@ -3,10 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from mailsync.adapters.graph import GraphClient
+from mailsync.adapters.graph.mail import GraphClient
 from mailsync.errors import RetryLater
-from sandbox.microsoft365 import mime
-from sandbox.microsoft365.tokens import graph_token
+from sandbox.entra.tokens import graph_token
+from sandbox.exchange import mime
 from tests.fakes.mail_service import FakeMailService
 
 START = datetime(2026, 1, 10, 12, 0, tzinfo=UTC)

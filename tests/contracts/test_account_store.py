@@ -2,10 +2,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mailsync.adapters.accounts import TableAccountStore
-from mailsync.adapters.storage import table_service
+from mailsync.accounts.records import Account
+from mailsync.adapters.storage.accounts import TableAccountStore
+from mailsync.adapters.storage.services import table_service
 from mailsync.errors import Rejected
-from mailsync.models import Account
 from tests.fakes.stores import FakeAccountStore
 
 TENANTS = [f"aaaaaaaa-0000-4000-8000-{n:012x}" for n in range(6)]

@@ -7,10 +7,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from mailsync.adapters.entra import EntraDirectory
+from mailsync.adapters.entra.directory import EntraDirectory
 from mailsync.errors import Misconfigured, ReconnectRequired, Rejected, RetryLater
-from mailsync.models import GRAPH_SCOPES
 from mailsync.settings import Settings
+from mailsync.tokens.records import GRAPH_SCOPES
 from sandbox import constants
 from tests.fakes.directory import FakeDirectory
 from tests.sandbox.walk import answer

@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from mailsync.adapters.async_queue import AsyncStorageHintQueue
-from mailsync.adapters.queue import StorageHintQueue, decode_hint, decode_poison, encode_hint
-from mailsync.adapters.storage import QUEUE, queue_service
+from mailsync.adapters.storage.async_queue import AsyncStorageHintQueue
+from mailsync.adapters.storage.queue import StorageHintQueue, decode_hint, decode_poison, encode_hint
+from mailsync.adapters.storage.services import QUEUE, queue_service
 from mailsync.errors import Misconfigured, Rejected
-from mailsync.models import Hint, mailbox_id
+from mailsync.mailboxes.ids import mailbox_id
+from mailsync.schedule.records import Hint
 from tests.fakes.queue_and_vault import FakeAsyncHintQueue, FakeHintQueue
 
 BOX = mailbox_id("aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000001")

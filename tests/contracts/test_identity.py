@@ -7,14 +7,14 @@ import pytest
 import requests
 
 from mailsync.adapters import azure_sdk
-from mailsync.adapters.async_queue import AsyncStorageHintQueue
 from mailsync.adapters.azure_identity import is_passing
-from mailsync.adapters.entra import EntraDirectory
-from mailsync.adapters.key_vault import KeyVaultTokenVault
-from mailsync.adapters.mailboxes import TableMailboxStore
+from mailsync.adapters.entra.directory import EntraDirectory
+from mailsync.adapters.key_vault.tokens import KeyVaultTokenVault
+from mailsync.adapters.storage.async_queue import AsyncStorageHintQueue
+from mailsync.adapters.storage.mailboxes import TableMailboxStore
 from mailsync.clock import utc_now
 from mailsync.errors import Misconfigured, RetryLater
-from mailsync.models import Hint
+from mailsync.schedule.records import Hint
 from mailsync.settings import Settings, Storage
 from sandbox import constants
 

@@ -7,7 +7,7 @@ import requests
 
 from mailsync.adapters import http, json_texts
 from mailsync.errors import AccessDenied, FilterRefused, Rejected, RetryLater, SyncStateLost
-from mailsync.models import Fetched, Message
+from mailsync.sync.records import Fetched, Message
 from tests.contracts.boxes import ADDRESS, BEFORE_ALL, START, FakeBox, GraphBox
 
 

@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailsync.adapters.mailboxes import TableMailboxStore
+from mailsync.adapters.storage.mailboxes import TableMailboxStore
 from mailsync.errors import StaleWrite
-from mailsync.models import (
+from mailsync.mailboxes.ids import mailbox_id
+from mailsync.mailboxes.records import (
     DueMailbox,
     Folder,
     History,
@@ -16,7 +17,6 @@ from mailsync.models import (
     MailboxState,
     PushState,
     Subscription,
-    mailbox_id,
 )
 from tests.fakes.stores import FakeMailboxStore
 

@@ -3,10 +3,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailsync.adapters.message_rows import row_key
-from mailsync.adapters.messages import TableMessageStore
+from mailsync.adapters.storage.message_rows import row_key
+from mailsync.adapters.storage.messages import TableMessageStore
 from mailsync.errors import StaleWrite
-from mailsync.models import StoredMessage, mailbox_id
+from mailsync.mailboxes.ids import mailbox_id
+from mailsync.sync.records import StoredMessage
 from tests.fakes.stores import FakeMessageStore
 
 BOX = mailbox_id("aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000001")

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailsync.adapters.signins import TableSignInStore
+from mailsync.adapters.storage.signins import TableSignInStore
 from mailsync.errors import StaleWrite
-from mailsync.models import SignInRecord
+from mailsync.one_time import SignInRecord
 from tests.fakes.stores import FakeSignInStore
 
 NOW = datetime(2026, 11, 25, 8, 30, tzinfo=UTC)

@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from azure.core.pipeline.transport import RequestsTransport
 
-from mailsync.adapters import azure_sdk, signing_keys
-from mailsync.adapters.signing_keys import KeyVaultSigningKeys
+from mailsync.adapters import azure_sdk
+from mailsync.adapters.key_vault import signing_keys
+from mailsync.adapters.key_vault.signing_keys import KeyVaultSigningKeys
 from mailsync.errors import MailsyncError, Misconfigured, RetryLater
-from mailsync.models import SignInRecord
+from mailsync.one_time import SignInRecord
 from mailsync.settings import Settings
 from sandbox import constants
-from sandbox.microsoft365.key_vault_state import SecretVersion
+from sandbox.key_vault.state import SecretVersion
 from tests.fakes.signing_keys import FakeSigningKeys
 from tests.fakes.stores import FakeSignInStore
 

@@ -6,11 +6,11 @@ import pytest
 import requests
 from starlette.responses import PlainTextResponse
 
-from mailsync.adapters.graph_subscriptions import GraphSubscriptions
+from mailsync.adapters.graph.subscriptions import GraphSubscriptions
 from mailsync.errors import Rejected
-from sandbox.microsoft365.tokens import graph_token
+from sandbox.entra.tokens import graph_token
 from tests.fakes.subscription_service import FakeSubscriptions
-from tests.sandbox.webhook import listening
+from tests.sandbox.push.webhook import listening
 
 ADDRESS = "owner@contoso.example"
 LIFE = timedelta(minutes=10_070)

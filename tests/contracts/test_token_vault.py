@@ -4,12 +4,13 @@ from datetime import UTC, datetime
 import pytest
 
 from mailsync.adapters import azure_sdk
-from mailsync.adapters.key_vault import KeyVaultTokenVault
+from mailsync.adapters.key_vault.tokens import KeyVaultTokenVault
 from mailsync.errors import Misconfigured, ReconnectRequired, RetryLater
-from mailsync.models import StoredToken, mailbox_id
+from mailsync.mailboxes.ids import mailbox_id
 from mailsync.settings import Settings
+from mailsync.tokens.records import StoredToken
 from sandbox import constants
-from sandbox.microsoft365.key_vault_state import SecretVersion
+from sandbox.key_vault.state import SecretVersion
 from tests.fakes.queue_and_vault import FakeTokenVault
 
 BOX = mailbox_id("aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000001")

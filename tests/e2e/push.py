@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from uuid import UUID
 
-from mailsync.models import PushState
+from mailsync.mailboxes.records import PushState
 from sandbox.client import mail_files
 from sandbox.commands import ensure_account
-from sandbox.microsoft365.mime import split_mbox
+from sandbox.exchange.mime import split_mbox
 from sandbox.up import Sandbox
 from tests.e2e.product import Product, differences
 
@@ -180,7 +180,7 @@ def queued(product):
     """How many messages the queue of hints holds, hidden ones too."""
     from azure.storage.queue import QueueClient
 
-    from mailsync.adapters.storage import QUEUE
+    from mailsync.adapters.storage.services import QUEUE
 
     verify = product.state.ca_file
     with QueueClient.from_connection_string(product.connection_string, QUEUE, connection_verify=verify) as queue:

@@ -6,7 +6,7 @@ import ssl
 
 import httpx
 
-from mailsync.adapters.storage import BODIES, QUEUE, TABLES
+from mailsync.adapters.storage.services import BODIES, QUEUE, TABLES
 from sandbox import constants
 
 _VERSION = {"api-version": "7.4"}

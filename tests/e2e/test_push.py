@@ -7,7 +7,7 @@ from email.utils import format_datetime
 import msgspec
 import pytest
 
-from mailsync.models import PushState
+from mailsync.mailboxes.records import PushState
 from sandbox.state import PROJECT
 from tests.e2e import push
 from tests.e2e.push_burst import posts

@@ -4,7 +4,8 @@ import contextlib
 
 import pytest
 
-from mailsync.models import Account, mailbox_id
+from mailsync.accounts.records import Account
+from mailsync.mailboxes.ids import mailbox_id
 from sandbox.commands import ensure_account
 from sandbox.constants import HOME_TENANT_ID
 from sandbox.state import PROJECT

@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 import pytest
 
-from mailsync.models import MailboxState
-from mailsync.seal import record_key, unseal
+from mailsync.connect.seal import record_key, unseal
+from mailsync.mailboxes.records import MailboxState
 from sandbox.commands import ensure_account
 from sandbox.state import PROJECT
 from tests.e2e.leaks import forms, leaks, places

@@ -4,7 +4,8 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-from mailsync.models import Hint, MailboxState
+from mailsync.mailboxes.records import MailboxState
+from mailsync.schedule.records import Hint
 from sandbox.commands import ensure_account
 from sandbox.state import PROJECT
 from tests.e2e.people import Owner, operator
@@ -145,7 +146,7 @@ def poison(product, hint):
     """Puts a hint on the poison queue, as the host does with one that failed five times."""
     from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
-    from mailsync.adapters.queue import encode_hint
+    from mailsync.adapters.storage.queue import encode_hint
 
     with QueueClient.from_connection_string(
         product.connection_string,

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from urllib.parse import urlencode
 
+from mailsync.clock import Clock
 from mailsync.errors import MailsyncError, ReconnectRequired, Rejected
-from mailsync.models import ALL_SCOPES, AuthorizationRequest, Grant
-from mailsync.ports import Clock
+from mailsync.tokens.records import ALL_SCOPES, AuthorizationRequest, Grant
 from tests.fakes.faults import Faults
 
 CLIENT_ID = "22222222-2222-4222-8222-222222222222"

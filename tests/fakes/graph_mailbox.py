@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from mailsync.models import Message
+from mailsync.sync.records import Message
 
 type Column = str | bool | datetime
 

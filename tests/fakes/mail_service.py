@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from mailsync.errors import FilterRefused, MailsyncError, Rejected, SyncStateLost
-from mailsync.models import DeltaPage, Fetched, HistoryPage, Message, Profile
-from mailsync.ports import GetToken
+from mailsync.mailboxes.records import Profile
+from mailsync.sync.records import DeltaPage, Fetched, HistoryPage, Message
+from mailsync.tokens.ports import GetToken
 from tests.fakes.faults import Faults
 from tests.fakes.graph_mailbox import GraphMailbox, Mail
 

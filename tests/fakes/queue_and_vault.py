@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from mailsync.models import Hint, StoredToken
+from mailsync.schedule.records import Hint
+from mailsync.tokens.records import StoredToken
 
 if TYPE_CHECKING:
     from mailsync.errors import MailsyncError

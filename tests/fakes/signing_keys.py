@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mailsync.clock import Clock
     from mailsync.errors import MailsyncError
-    from mailsync.ports import Clock
 
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from mailsync.adapters.account_rules import (
+from mailsync.accounts.records import Account
+from mailsync.accounts.rules import (
     claims_taken,
     id_taken,
     normal_account,
@@ -15,9 +16,11 @@ from mailsync.adapters.account_rules import (
     released,
     unknown_account,
 )
-from mailsync.adapters.message_rows import row_bound, row_range
+from mailsync.adapters.storage.message_rows import row_bound, row_range
 from mailsync.errors import Rejected, StaleWrite
-from mailsync.models import Account, DueMailbox, Mailbox, SignInRecord, StoredMessage
+from mailsync.mailboxes.records import DueMailbox, Mailbox
+from mailsync.one_time import SignInRecord
+from mailsync.sync.records import StoredMessage
 
 
 class FakeMailboxStore:

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from mailsync.clock import Clock
 from mailsync.errors import MailsyncError, Rejected
-from mailsync.ports import Clock, GetToken
+from mailsync.tokens.ports import GetToken
 from tests.fakes.faults import Faults
 
 

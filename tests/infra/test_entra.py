@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from mailsync import settings
-from mailsync.models import ALL_SCOPES
 from mailsync.settings import Settings
+from mailsync.tokens.records import ALL_SCOPES
 from tests.infra import served
 from tests.infra.kept import (
     GRAPH_APPLICATION,

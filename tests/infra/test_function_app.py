@@ -6,7 +6,7 @@ import re
 import pytest
 
 from mailsync import settings
-from mailsync.adapters import storage
+from mailsync.adapters.storage import services as storage
 from mailsync.settings import Settings
 from tests.infra import served
 from tests.infra.kept import (

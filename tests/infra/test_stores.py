@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from mailsync.adapters import storage
+from mailsync.adapters.storage import services as storage
 from tests.infra import served
 from tests.infra.kept import (
     PUBLIC,

@@ -8,11 +8,12 @@ from types import SimpleNamespace
 import pytest
 
 from mailsync import admin
-from mailsync.adapters.storage import queue_service, table_service
+from mailsync.accounts.records import Account
+from mailsync.adapters.storage.services import queue_service, table_service
 from mailsync.errors import Misconfigured
-from mailsync.models import Account, Folder, History, Mailbox, MailboxState, PushState, Subscription
+from mailsync.mailboxes.records import Folder, History, Mailbox, MailboxState, PushState, Subscription
 from tests.fakes.stores import FakeAccountStore, FakeMailboxStore
-from tests.mailsync.sign_in import MAILBOX, NOW, OTHER_TENANT, SETTINGS, TENANT, USER
+from tests.mailsync.connect.sign_in import MAILBOX, NOW, OTHER_TENANT, SETTINGS, TENANT, USER
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import mailsync
-from mailsync.read_ahead import read_ahead
+from mailsync.sync.read_ahead import read_ahead
 from mailsync.telemetry import Event, emit
 from mailsync.threads import Threads
 

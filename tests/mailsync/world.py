@@ -4,15 +4,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from mailsync.adapters.message_rows import row_key
-from mailsync.disconnect import Disconnector
-from mailsync.models import Grant, Hint, Mailbox, StoredMessage, StoredToken, mailbox_id
-from mailsync.poll import Poller
-from mailsync.run import Limits
+from mailsync.adapters.storage.message_rows import row_key
+from mailsync.connect.disconnect import Disconnector
+from mailsync.mailboxes.ids import mailbox_id
+from mailsync.mailboxes.records import Mailbox
+from mailsync.push.keeper import SubscriptionKeeper
+from mailsync.schedule.poller import Poller
+from mailsync.schedule.records import Hint
 from mailsync.settings import Settings, Storage
-from mailsync.subscriptions import SubscriptionKeeper
-from mailsync.sync import Synchronizer
-from mailsync.tokens import TokenKeeper
+from mailsync.sync.records import StoredMessage
+from mailsync.sync.run import Limits
+from mailsync.sync.synchronizer import Synchronizer
+from mailsync.tokens.keeper import TokenKeeper
+from mailsync.tokens.records import Grant, StoredToken
 from tests.fakes.mail_service import FakeMailService
 from tests.fakes.queue_and_vault import FakeHintQueue, FakeTokenVault
 from tests.fakes.signing_keys import FakeSigningKeys

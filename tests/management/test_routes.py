@@ -10,7 +10,7 @@ import azure.functions as func
 import pytest
 
 from mailsync.errors import Misconfigured, Rejected, RetryLater, StaleWrite
-from mailsync.models import Lease, MailboxState
+from mailsync.mailboxes.records import Lease, MailboxState
 from management import blueprint
 from tests.mailsync.world import BOX, START, World
 

@@ -5,7 +5,7 @@ import ssl
 import httpx
 import pytest
 
-from mailsync.models import MailboxState
+from mailsync.mailboxes.records import MailboxState
 from sandbox.host.keys import load_keys
 from sandbox.state import PROJECT
 from sandbox.state import home as sandbox_home

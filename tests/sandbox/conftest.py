@@ -7,7 +7,7 @@ import trustme
 
 from sandbox.microsoft365.server import running
 from sandbox.microsoft365.world import World, new_signing_key
-from tests.sandbox.webhook import serving
+from tests.sandbox.push.webhook import serving
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ import aiohttp
 import azure.functions as func
 import pytest
 
-from mailsync import client_state
 from mailsync.adapters import azure_sdk
-from mailsync.adapters.queue import decode_hint
-from mailsync.adapters.storage import QUEUE, queue_service
+from mailsync.adapters.storage.queue import decode_hint
+from mailsync.adapters.storage.services import QUEUE, queue_service
 from mailsync.bootstrap import App
+from mailsync.push import client_state
 from mailsync.settings import Storage
 from sandbox import constants
-from tests.mailsync.test_notifications import BOX, OTHER_BOX, Webhook
+from tests.mailsync.push.test_notifications import BOX, OTHER_BOX, Webhook
 from webhook_receiver import blueprint
 
 

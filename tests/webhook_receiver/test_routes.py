@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailsync.errors import Misconfigured, Rejected, RetryLater
-from mailsync.notifications import Notifications
+from mailsync.push.notifications import Notifications
 from mailsync.telemetry import Tally
 from tests.fakes.queue_and_vault import FakeHintQueue
 from tests.fakes.signing_keys import FakeSigningKeys
-from tests.mailsync.test_notifications import BOX, NOW, OTHER_BOX, Webhook
+from tests.mailsync.push.test_notifications import BOX, NOW, OTHER_BOX, Webhook
 from webhook_receiver import blueprint
 
 ROUTES = {"/graph/notifications": blueprint.graph_notifications, "/graph/lifecycle": blueprint.graph_lifecycle}

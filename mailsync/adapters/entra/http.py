@@ -1,0 +1,87 @@
+"""The HTTP client that MSAL is given; it answers like a `requests` response as far as MSAL looks.
+
+MSAL's own has no timeout, remembers a 429 or 5xx without telling for how long, and logs a token answer that
+is no JSON. Here none of these comes so far as MSAL, and what does is JSON mended by `json_reader`.
+"""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urlsplit
+
+from mailsync import json_reader
+from mailsync.adapters import http
+from mailsync.clock import Clock
+from mailsync.errors import Misconfigured, RetryLater
+
+if TYPE_CHECKING:
+    import requests
+
+
+@dataclass(frozen=True, slots=True)
+class MsalResponse:
+    """What MSAL reads of an answer."""
+
+    status_code: int
+    text: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+
+    def raise_for_status(self) -> None:
+        """Nothing is left to raise: `MsalHttp` has raised it."""
+
+
+class MsalHttp:
+    """Raises RetryLater for all that passes; posts to the sign-in host alone."""
+
+    def __init__(self, session: "requests.Session", authority_host: str, clock: Clock) -> None:
+        self._session = session
+        self._host = urlsplit(authority_host)
+        self._clock = clock
+
+    def get(
+        self, url: str, *, params: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
+    ) -> MsalResponse:
+        """Discovery."""
+        return self._send("GET", url, params, headers, None)
+
+    def post(
+        self,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        data: Mapping[str, str] | None = None,
+    ) -> MsalResponse:
+        """Token requests, which carry the app's proof, codes and refresh tokens."""
+        there = urlsplit(url)
+        if (there.scheme, there.netloc.lower()) != (self._host.scheme, self._host.netloc.lower()):
+            raise Misconfigured("bad_authority", "the token endpoint is on another host than ENTRA_AUTHORITY_HOST")
+        return self._send("POST", url, params, headers, data)
+
+    def close(self) -> None:
+        """The session is the process's; it stays open."""
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, str] | None,
+        headers: Mapping[str, str] | None,
+        data: Mapping[str, str] | None,
+    ) -> MsalResponse:
+        address = f"{url}{'&' if '?' in url else '?'}{urlencode(params)}" if params else url
+        try:
+            answer = http.call(self._session, method, address, headers=headers, body=data, limit=1024 * 1024)
+        except http.Unreachable as error:
+            raise RetryLater("entra_unavailable", f"Entra gave no whole answer ({error})") from error
+        if answer.status == 429 or answer.status >= 500:
+            wait = http.retry_after(answer.headers, self._clock())
+            raise RetryLater("entra_unavailable", f"Entra answered {answer.status}", wait)
+        content = None
+        with suppress(json_reader.Unreadable):
+            content = json_reader.loads(answer.body)
+        if not isinstance(content, dict):
+            raise RetryLater("entra_unavailable", f"Entra answered {answer.status} without a JSON object")
+        return MsalResponse(answer.status, json.dumps(content), answer.headers)

@@ -1,0 +1,262 @@
+"""The port `MailService` over Microsoft Graph: each method is one operation, linked to its reference page."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import msgspec
+
+from mailsync import json_reader
+from mailsync.adapters.graph import messages as wire
+from mailsync.adapters.graph.errors import FRESH_TOKEN_MAY_HELP, error_of, is_missing
+from mailsync.adapters.graph.transport import PREFERENCES, AnswerTooLarge, GraphTransport, Pages, by_smaller_pages
+from mailsync.adapters.http import Answer
+from mailsync.clock import Clock, utc_now
+from mailsync.errors import MailsyncError, RetryLater
+from mailsync.mailboxes.records import Profile
+from mailsync.sync.records import DeltaPage, Fetched, HistoryPage, Message
+from mailsync.tokens.ports import GetToken
+
+if TYPE_CHECKING:
+    import requests
+
+_BATCH = 20
+"""Requests that one batch may hold: https://learn.microsoft.com/graph/json-batching."""
+_LEAST_OF_DELTA = 1
+_LEAST_OF_HISTORY = 2
+"""Its next page begins with the last message of this one: a page of that alone would lead nowhere."""
+_NEWEST_FIRST = "$orderby=receivedDateTime%20desc"
+
+
+class _Id(msgspec.Struct, frozen=True):
+    id: str
+
+
+class _User(msgspec.Struct, frozen=True, rename="camel"):
+    id: str
+    user_principal_name: str
+    mail: str | None = None
+    display_name: str | None = None
+
+
+class _Part(msgspec.Struct, frozen=True):
+    id: str | int
+    status: int
+    headers: dict[str, Any] | None = None
+    body: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _Parts(msgspec.Struct, frozen=True):
+    responses: list[_Part]
+
+
+_id_decoder = msgspec.json.Decoder(_Id)
+_user_decoder = msgspec.json.Decoder(_User)
+_parts_decoder = msgspec.json.Decoder(_Parts)
+
+
+class GraphClient:
+    """One user's mail.
+
+    `endpoint`: Graph's root with version; no token goes anywhere else. `get_token` gives an access token;
+    `fresh_token` another one after a 401 or 403, although the first has not expired. `page_size`: messages a page.
+    `sleep` takes seconds. Graph allows four requests at once a mailbox, of all that use it.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        session: "requests.Session",
+        get_token: GetToken,
+        *,
+        fresh_token: GetToken | None = None,
+        page_size: int = 100,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._page_size = page_size
+        self._clock = clock
+        self._transport = GraphTransport(
+            endpoint=endpoint.rstrip("/"),
+            session=session,
+            get_token=get_token,
+            fresh_token=fresh_token,
+            page_size=page_size,
+            sleep=sleep,
+            clock=clock,
+        )
+
+    def me(self) -> Profile:
+        """GET /me: https://learn.microsoft.com/graph/api/user-get."""
+        raw = self._transport.get("me", "/me?$select=id,displayName,mail,userPrincipalName")
+        user = _read("me", raw, partial(json_reader.read, decoder=_user_decoder))
+        return Profile(user.id.lower(), user.user_principal_name, user.mail or "", user.display_name or "")
+
+    def folder_id(self, folder: str) -> str:
+        """GET /me/mailFolders/{id}: https://learn.microsoft.com/graph/api/mailfolder-get."""
+        raw = self._transport.get("folder_id", f"{_folder(folder)}?$select=id")
+        return _read("folder_id", raw, partial(json_reader.read, decoder=_id_decoder)).id
+
+    def count(self, folder: str, since: datetime) -> int:
+        """GET …/messages with $count: https://learn.microsoft.com/graph/query-parameters#count-parameter."""
+        window = _encode(f"receivedDateTime ge {_time(since)}")
+        raw = self._transport.get("count", f"{_folder(folder)}/messages?$select=id&$filter={window}&$count=true&$top=1")
+        page = _read("count", raw, wire.page)
+        if page.count is None:
+            raise RetryLater("graph_unavailable", "count: the answer holds no count")
+        return page.count
+
+    def start_delta(self, folder: str, since: datetime | None) -> DeltaPage:
+        """GET …/messages/delta: https://learn.microsoft.com/graph/api/message-delta.
+
+        The only filter it takes is `receivedDateTime ge` (or `gt`), the only order newest first.
+        """
+        path = f"{_folder(folder)}/messages/delta?$select={wire.SELECT}&{_NEWEST_FIRST}"
+        if since is not None:
+            path += f"&$filter={_encode(f'receivedDateTime ge {_time(since)}')}"
+        ask = partial(self._transport.get, "start_delta", path, filtered=since is not None)
+        return self._delta("start_delta", by_smaller_pages(self._page_size, _LEAST_OF_DELTA, ask))
+
+    def follow_delta(self, link: str) -> DeltaPage:
+        """GET a next or delta link as it was given: https://learn.microsoft.com/graph/delta-query-messages."""
+        ask = partial(self._transport.follow, "follow_delta", link)
+        return self._delta("follow_delta", by_smaller_pages(self._page_size, _LEAST_OF_DELTA, ask))
+
+    def history(self, folder: str, since: datetime, before: datetime | None, skip: int) -> HistoryPage:
+        """GET …/messages: https://learn.microsoft.com/graph/api/mailfolder-list-messages.
+
+        What $orderby names must come first in $filter, or Graph answers InefficientFilter. Exchange filters by
+        times with fractions but shows whole seconds, so `le` with a time it has shown would leave out the rest of
+        that second.
+        """
+        window = f"receivedDateTime ge {_time(since)}"
+        if before is not None:
+            window += f" and receivedDateTime lt {_time(before.replace(microsecond=0) + timedelta(seconds=1))}"
+        path = f"{_folder(folder)}/messages?$select={wire.SELECT}&$filter={_encode(window)}&{_NEWEST_FIRST}"
+        raw = by_smaller_pages(
+            self._page_size,
+            _LEAST_OF_HISTORY,
+            lambda pages: self._transport.get("history", f"{path}&$top={pages.size}&$skip={skip}", pages),
+        )
+        page = _read("history", raw, wire.page)
+        return HistoryPage(wire.to_messages(page.value), page.next_link is not None)
+
+    def messages(self, ids: Sequence[str]) -> Fetched:
+        """POST /$batch of GET /me/messages/{id}: https://learn.microsoft.com/graph/api/message-get."""
+        found: dict[str, Message] = {}
+        refused: dict[str, MailsyncError] = {}
+        wanted = list(dict.fromkeys(ids))
+        for start in range(0, len(wanted), _BATCH):
+            batch = self._batch(wanted[start : start + _BATCH])
+            found |= batch.found
+            refused |= batch.refused
+            if pause := next((error for error in batch.refused.values() if _asks_for_time(error)), None):
+                refused |= dict.fromkeys(wanted[start + _BATCH :], pause)
+                break
+        return Fetched(found, refused)
+
+    def _batch(self, ids: Sequence[str]) -> Fetched:
+        """Each part of a batch has a status of its own: what passes is asked again, what is gone left out."""
+        found: dict[str, Message] = {}
+        refused: dict[str, MailsyncError] = {}
+        waits = self._transport.waits()
+        outcomes = self._outcomes(ids)
+        if all(map(_may_want_a_fresh_token, outcomes.values())) and self._transport.renew_token():
+            outcomes = self._outcomes(ids)
+        while True:
+            found |= {each: outcome for each, outcome in outcomes.items() if isinstance(outcome, Message)}
+            errors = {each: outcome for each, outcome in outcomes.items() if isinstance(outcome, MailsyncError)}
+            passing = {each: error for each, error in errors.items() if isinstance(error, RetryLater)}
+            refused |= {each: error for each, error in errors.items() if each not in passing}
+            if not passing:
+                return Fetched(found, refused)
+            try:
+                waits.take(max(passing.values(), key=_wait))
+            except RetryLater:
+                return Fetched(found, refused | passing)
+            outcomes = self._outcomes(list(passing))
+
+    def _outcomes(self, ids: Sequence[str]) -> dict[str, Message | MailsyncError | None]:
+        return {message_id: self._outcome(answer) for message_id, answer in self._ask(ids).items()}
+
+    def _outcome(self, answer: Answer) -> Message | MailsyncError | None:
+        """The message that a part of a batch holds, why it holds none, or None where the message is no more."""
+        if answer.status == 200:
+            with suppress(json_reader.Unreadable):
+                message = wire.message(answer.body)
+                if message.id:
+                    return wire.to_message(message)
+        return None if is_missing(answer) else error_of("messages", answer, self._clock())
+
+    def _ask(self, ids: Sequence[str]) -> dict[str, Answer]:
+        """The answer to each id, in as many batches as it takes."""
+        try:
+            return self._ask_at_once(ids, Pages(len(ids)))
+        except AnswerTooLarge:
+            if len(ids) == 1:
+                return self._ask_at_once(ids, Pages(1, cut=True))
+        half = len(ids) // 2
+        return self._ask(ids[:half]) | self._ask(ids[half:])
+
+    def _ask_at_once(self, ids: Sequence[str], pages: Pages) -> dict[str, Answer]:
+        """The answer to each id; an entry that the batch's answer forgot counts as timed out."""
+        path = f"/me/messages/%s?$select={wire.SELECT}"
+        requests = [
+            {"id": str(n), "method": "GET", "url": path % _encode(message_id), "headers": {"Prefer": PREFERENCES}}
+            for n, message_id in enumerate(ids)
+        ]
+        raw = self._transport.post("messages", "/$batch", msgspec.json.encode({"requests": requests}), pages)
+        answers = _read("messages", raw, partial(json_reader.read, decoder=_parts_decoder)).responses
+        parts = {str(part.id): part for part in answers}
+        forgotten = _Part("", 504)
+        return {message_id: _answer(parts.get(str(n), forgotten)) for n, message_id in enumerate(ids)}
+
+    def _delta(self, operation: str, raw: bytes) -> DeltaPage:
+        """The one place that reads paging links: a page has either, and both lead back to the endpoint."""
+        page = _read(operation, raw, wire.page)
+        link = page.next_link or page.delta_link
+        if link is None:
+            raise RetryLater("graph_unavailable", f"{operation}: the page has neither a next nor a delta link")
+        return DeltaPage(wire.to_messages(page.value), self._transport.own(link), page.next_link is None)
+
+
+def _read[T](operation: str, raw: bytes, decode: Callable[[bytes], T]) -> T:
+    """Decodes an answer; one that is not what it should be is Graph's trouble, and passes."""
+    try:
+        return decode(raw)
+    except json_reader.Unreadable as error:
+        raise RetryLater("graph_unavailable", f"{operation}: the answer is not what Graph documents") from error
+
+
+def _answer(part: _Part) -> Answer:
+    headers = {name.lower(): str(value) for name, value in (part.headers or {}).items()}
+    return Answer(part.status, headers, bytes(part.body))
+
+
+def _asks_for_time(error: MailsyncError) -> bool:
+    return isinstance(error, RetryLater) and error.retry_after is not None
+
+
+def _may_want_a_fresh_token(outcome: object) -> bool:
+    return isinstance(outcome, MailsyncError) and outcome.reason in FRESH_TOKEN_MAY_HELP
+
+
+def _wait(error: RetryLater) -> float:
+    return error.retry_after or 0.0
+
+
+def _folder(folder: str) -> str:
+    return f"/me/mailFolders/{_encode(folder)}"
+
+
+def _encode(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _time(value: datetime) -> str:
+    """An Edm.DateTimeOffset; fractions only where there are some, as Graph's own times have none."""
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")

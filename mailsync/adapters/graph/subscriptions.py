@@ -1,0 +1,159 @@
+"""The port `SubscriptionService` over Microsoft Graph: each method is one operation, linked to its reference page.
+
+What Graph asks of a subscription: https://learn.microsoft.com/graph/change-notifications-delivery-webhooks.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
+
+import msgspec
+
+from mailsync import json_reader
+from mailsync.adapters.graph.errors import error_of, is_about
+from mailsync.adapters.graph.transport import GraphTransport
+from mailsync.adapters.http import Answer
+from mailsync.clock import Clock, utc_now
+from mailsync.errors import AccessDenied, MailsyncError, Rejected, RetryLater
+from mailsync.json_reader import ESSENTIAL
+from mailsync.tokens.ports import GetToken
+
+if TYPE_CHECKING:
+    import requests
+
+_RESOURCE = re.compile(r"mailfolders(?:\('([^']+)'\)|/([^/']+))/messages/?", re.IGNORECASE)
+
+
+class _Subscription(msgspec.Struct, frozen=True, rename="camel"):
+    id: str
+    expiration_date_time: datetime
+    resource: str = ""
+
+
+class _Page(msgspec.Struct, frozen=True):
+    value: list[_Subscription]
+    next_link: Annotated[str | None, ESSENTIAL] = msgspec.field(default=None, name="@odata.nextLink")
+
+
+_subscription_decoder = msgspec.json.Decoder(_Subscription)
+_page_decoder = msgspec.json.Decoder(_Page)
+
+
+class GraphSubscriptions:
+    """One user's subscriptions; the first five parameters as in `GraphClient`.
+
+    `notification_url`, `lifecycle_url`: where Graph posts. It calls both while `create` waits for its answer.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        session: "requests.Session",
+        get_token: GetToken,
+        fresh_token: GetToken | None = None,
+        *,
+        notification_url: str,
+        lifecycle_url: str,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._notification_url = notification_url
+        self._lifecycle_url = lifecycle_url
+        self._transport = GraphTransport(
+            endpoint=endpoint.rstrip("/"),
+            session=session,
+            get_token=get_token,
+            fresh_token=fresh_token,
+            sleep=sleep,
+            clock=clock,
+        )
+
+    def create(self, folder: str, client_state: str, expires_at: datetime) -> tuple[str, datetime]:
+        """POST /subscriptions: https://learn.microsoft.com/graph/api/subscription-post-subscriptions."""
+        body = {
+            "changeType": "created,updated,deleted",
+            "notificationUrl": self._notification_url,
+            "lifecycleNotificationUrl": self._lifecycle_url,
+            "resource": f"me/mailFolders('{folder}')/messages",
+            "expirationDateTime": _time(expires_at),
+            "clientState": client_state,
+            "latestSupportedTlsVersion": "v1_2",
+        }
+        made = self._change("create_subscription", "POST", "/subscriptions", body)
+        return made.id, made.expiration_date_time
+
+    def renew(self, subscription_id: str, expires_at: datetime) -> datetime:
+        """PATCH /subscriptions/{id}: https://learn.microsoft.com/graph/api/subscription-update.
+
+        It reauthorizes too: https://learn.microsoft.com/graph/change-notifications-lifecycle-events.
+        """
+        body = {"expirationDateTime": _time(expires_at)}
+        return self._change("renew_subscription", "PATCH", _path(subscription_id), body).expiration_date_time
+
+    def delete(self, subscription_id: str) -> None:
+        """DELETE /subscriptions/{id}: https://learn.microsoft.com/graph/api/subscription-delete."""
+        try:
+            self._transport.change("delete_subscription", "DELETE", _path(subscription_id), None, _refusal)
+        except Rejected as error:
+            if error.reason != "subscription_gone":
+                raise
+
+    def existing(self) -> dict[str, str]:
+        """GET /subscriptions: https://learn.microsoft.com/graph/api/subscription-list."""
+        operation = "list_subscriptions"
+        page = _read(operation, self._transport.get(operation, "/subscriptions"), _page_decoder)
+        found = list(page.value)
+        while page.next_link:
+            page = _read(operation, self._transport.follow(operation, page.next_link), _page_decoder)
+            found += page.value
+        return {one.id: folder for one in found if (folder := _folder(one.resource))}
+
+    def _change(self, operation: str, method: str, path: str, body: dict[str, str]) -> _Subscription:
+        raw = self._transport.change(operation, method, path, msgspec.json.encode(body), _refusal)
+        return _read(operation, raw, _subscription_decoder)
+
+
+def _refusal(operation: str, answer: Answer, now: datetime) -> MailsyncError:
+    """403 is no loss of the grant here: an administrator or a quota may keep from a subscription, not from the mail."""
+    error = error_of(operation, answer, now)
+    if isinstance(error, RetryLater | AccessDenied) and answer.status != 403:
+        return error
+    return Rejected(_reason(operation, answer), error.message.partition(";")[0])
+
+
+def _reason(operation: str, answer: Answer) -> str:
+    if answer.status in (404, 410):
+        return "folder_not_found" if operation == "create_subscription" else "subscription_gone"
+    if answer.status == 409:
+        return "subscription_exists"
+    if answer.status == 403:
+        return "subscription_quota" if is_about(answer, "quota", "maximum") else "subscription_forbidden"
+    if answer.status == 400 and is_about(answer, "expiration"):
+        return "subscription_too_long"
+    if answer.status == 400 and is_about(answer, "validation"):
+        return "handshake_failed"
+    return "subscription_refused"
+
+
+def _read[Shape](operation: str, raw: bytes, decoder: msgspec.json.Decoder[Shape]) -> Shape:
+    try:
+        return json_reader.read(raw, decoder)
+    except json_reader.Unreadable as error:
+        raise RetryLater("graph_unavailable", f"{operation}: the answer is not what Graph documents") from error
+
+
+def _folder(resource: str) -> str:
+    """The folder that a resource names; "" where it names none alone."""
+    found = _RESOURCE.search(resource)
+    return (found[1] or found[2]) if found else ""
+
+
+def _path(subscription_id: str) -> str:
+    return f"/subscriptions/{quote(subscription_id, safe='')}"
+
+
+def _time(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")

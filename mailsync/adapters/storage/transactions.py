@@ -1,0 +1,107 @@
+"""Entity group transactions on the wire: a batch of one changeset, and the answer to it. Pure functions.
+
+https://learn.microsoft.com/rest/api/storageservices/performing-entity-group-transactions
+
+The SDK builds and reads these with `email`, which takes about a millisecond of processor time for every message, and
+lets the service send each inserted row back. This is the same in a tenth of the time, without the rows.
+"""
+
+import json
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from mailsync.adapters.storage.entities import Change
+
+_METHODS = {"create": "POST", "replace": "PUT", "upsert": "PUT", "delete": "DELETE"}
+_STATUS = re.compile(rb"HTTP/1\.\d (\d{3})[^\r\n]*\r?\n")
+_ETAG = re.compile(rb"^etag: *(\S+)\s*$", re.IGNORECASE | re.MULTILINE)
+_BOUNDARY = re.compile(rb"boundary=\"?([^\s\"]+)")
+
+
+class Part(NamedTuple):
+    """The answer to one change: its status, the row's ETag where it has one, the service's code for an error."""
+
+    status: int
+    etag: str | None = None
+    code: str = ""
+
+
+def encode(changes: Sequence[Change], address: str) -> tuple[str, bytes]:
+    """The content type and the body. `address`: the table's own, such as https://account.table.core.windows.net/name."""
+    batch, changeset = f"batch_{uuid.uuid4()}", f"changeset_{uuid.uuid4()}"
+    lines = [f"--{batch}", f"Content-Type: multipart/mixed; boundary={changeset}", ""]
+    for number, change in enumerate(changes):
+        lines += [f"--{changeset}", "Content-Type: application/http", "Content-Transfer-Encoding: binary"]
+        lines += [f"Content-ID: {number}", "", *_request(change, address)]
+    lines += [f"--{changeset}--", "", f"--{batch}--", ""]
+    return f"multipart/mixed; boundary={batch}", "\r\n".join(lines).encode()
+
+
+def decode(body: bytes) -> list[Part]:
+    """The parts in order; where the transaction failed, the one that says why. Raises ValueError."""
+    boundary = _BOUNDARY.search(body)
+    if boundary is None:
+        raise ValueError("the answer to a transaction has no parts")
+    parts = [_part(text) for text in body.split(b"--" + boundary[1])[1:-1]]
+    if not parts:
+        raise ValueError("the answer to a transaction has no parts")
+    return parts
+
+
+def size(change: Change) -> int:
+    """About the bytes that a change takes, and not less."""
+    return 1_000 + 3 * sum(len(change.row[key]) for key in ("PartitionKey", "RowKey")) + len(_content(change.row))
+
+
+def _request(change: Change, address: str) -> list[str]:
+    row = change.row
+    url = address if change.kind == "create" else f"{address}(PartitionKey='{_key(row, 0)}',RowKey='{_key(row, 1)}')"
+    lines = [f"{_METHODS[change.kind]} {url} HTTP/1.1", "Accept: application/json;odata=minimalmetadata"]
+    lines += ["DataServiceVersion: 3.0"]
+    if change.kind == "create":
+        lines += ["Prefer: return-no-content"]
+    if change.kind == "delete" or change.etag:
+        lines += [f"If-Match: {change.etag or '*'}"]
+    if change.kind == "delete":
+        return [*lines, "", ""]
+    content = _content(row)
+    return [*lines, "Content-Type: application/json", f"Content-Length: {len(content)}", "", content]
+
+
+def _key(row: Mapping[str, Any], which: int) -> str:
+    value: str = row[("PartitionKey", "RowKey")[which]]
+    return quote(value.replace("'", "''"), safe="")
+
+
+def _content(row: Mapping[str, Any]) -> str:
+    """The row as JSON in ASCII. Texts, flags and numbers of 32 bits need no type beside them."""
+    properties: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, datetime):
+            properties[f"{name}@odata.type"] = "Edm.DateTime"
+            properties[name] = value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        else:
+            properties[name] = value
+    return json.dumps(properties)
+
+
+def _part(text: bytes) -> Part:
+    start = _STATUS.search(text)
+    if start is None:
+        raise ValueError("a part of the answer to a transaction has no status")
+    head, _, content = text[start.end() :].partition(b"\r\n\r\n")
+    etag = _ETAG.search(head)
+    status = int(start[1])
+    return Part(status, etag[1].decode() if etag else None, "" if status < 300 else code_in(content))
+
+
+def code_in(content: bytes) -> str:
+    """The service's own code in the body of an error."""
+    try:
+        return str(json.loads(content)["odata.error"]["code"])
+    except (ValueError, KeyError, TypeError):
+        return "no code"

@@ -1,0 +1,1 @@
+"""Connecting an inbox, and letting it go."""

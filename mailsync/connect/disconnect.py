@@ -1,0 +1,54 @@
+"""Lets a mailbox go: no more subscriptions, no token, no polls. Its messages and its place in them stay."""
+
+import time
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
+from functools import partial
+
+from mailsync.clock import Clock
+from mailsync.errors import MailsyncError
+from mailsync.mailboxes.leases import Leases
+from mailsync.mailboxes.ports import MailboxStore
+from mailsync.push import state as push
+from mailsync.push.keeper import SubscriptionKeeper
+from mailsync.sync import outcome
+from mailsync.tokens.keeper import TokenKeeper
+from mailsync.tokens.ports import TokenVault
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnector:
+    """The use case. `sleep` takes seconds."""
+
+    mailboxes: MailboxStore
+    _: KW_ONLY
+    vault: TokenVault
+    tokens: TokenKeeper
+    keeper: SubscriptionKeeper
+    clock: Clock
+    sleep: Callable[[float], None] = time.sleep
+
+    def disconnect(self, mailbox_id: str) -> str:
+        """Disconnects a mailbox, or finishes what an attempt before has begun.
+
+        Subscriptions first, for deleting them takes the token. Graph may refuse that, or the grant be gone
+        already: they end by themselves then, and what they notify of until then is dropped. Returns the reason
+        code of that, "" where no subscription is left.
+        Raises Rejected for an unknown mailbox, RetryLater where it is at work too long or a service is away.
+        """
+        run = Leases(self.mailboxes, self.clock, self.sleep).take(mailbox_id)
+        left = self.keeper.retire_all(run.mailbox)
+        run.mailbox = push.off(run.mailbox)
+        self.tokens.forget(mailbox_id)
+        finish = partial(outcome.disconnected, now=self.clock(), granted_at=run.granted_at)
+        fresh = self.mailboxes.get(mailbox_id)
+        if fresh and fresh.granted_at != run.granted_at:
+            run.finish(finish)  # the owner has consented anew meanwhile; the token is of that consent
+            return left
+        try:
+            self.vault.delete(mailbox_id)
+        except MailsyncError:
+            run.finish(lambda mailbox: mailbox)
+            raise
+        run.finish(finish)
+        return left

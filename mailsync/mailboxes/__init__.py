@@ -1,0 +1,1 @@
+"""The record of a mailbox and its status."""

@@ -1,0 +1,59 @@
+"""Takes a mailbox's lease for work that cannot step aside: connecting it anew, and disconnecting it."""
+
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from mailsync.clock import Clock
+from mailsync.errors import Rejected, RetryLater, StaleWrite
+from mailsync.mailboxes.ports import MailboxStore
+from mailsync.mailboxes.records import Mailbox
+from mailsync.sync.run import Limits, Run
+
+_PATIENCE = 45.0
+"""Seconds to wait for a run that has the mailbox: longer than its budget, far below the 230 that a request may take."""
+_TRY_AGAIN = 60.0
+"""Seconds: as long as the lease of a dead run."""
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 2.0
+_RESERVED = timedelta(seconds=15)
+"""How long the mailbox is kept free for whoever waits, without another word from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leases:
+    """Threads may share it. `sleep` takes seconds."""
+
+    mailboxes: MailboxStore
+    clock: Clock
+    sleep: Callable[[float], None] = time.sleep
+
+    def take(self, mailbox_id: str) -> Run:
+        """The mailbox with its lease, once nobody else has it.
+
+        While it waits, the mailbox is reserved: the run that has it ends after its page, and no other begins.
+        Raises Rejected for an unknown mailbox, RetryLater where it is at work too long.
+        """
+        waited, pause = 0.0, _FIRST_PAUSE
+        while True:
+            mailbox = self.mailboxes.get(mailbox_id)
+            if mailbox is None:
+                raise Rejected("unknown_mailbox", "There is no such mailbox.")
+            with suppress(StaleWrite):  # somebody was faster, with the lease or with a reservation
+                if mailbox.lease is None or mailbox.lease.expires_at <= self.clock():
+                    free = replace(mailbox, reserved_until=None)
+                    return Run(free, self.mailboxes, uuid.uuid4().hex, self.clock, Limits())
+                self._reserve(mailbox)
+            if waited >= _PATIENCE:
+                raise RetryLater("mailbox_busy", "The mailbox is being synced; try again in a minute.", _TRY_AGAIN)
+            self.sleep(pause)
+            waited += pause
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _reserve(self, mailbox: Mailbox) -> None:
+        now = self.clock()
+        if mailbox.reserved_until is None or mailbox.reserved_until - now < _RESERVED / 2:
+            self.mailboxes.save(replace(mailbox, reserved_until=now + _RESERVED))

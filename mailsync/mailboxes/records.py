@@ -1,0 +1,176 @@
+"""The record of a connected inbox: who it is, how it fares, where its reading stands. Times are aware UTC datetimes."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+
+class MailboxState(StrEnum):
+    """`active` mailboxes are polled; the others wait for somebody."""
+
+    ACTIVE = "active"
+    NEEDS_RECONNECT = "needs_reconnect"
+    DISCONNECTED = "disconnected"
+
+
+class PushState(StrEnum):
+    """Whether Graph tells of new mail. `off`: not subscribed yet; `degraded`: polling stands in for it."""
+
+    OFF = "off"
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+
+
+class History(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where the walk through older mail stands: newest first, by received time.
+
+    `before`: messages received at or before this are still to be read (None: not begun).
+    `skip`, `anchor`: where one page was not enough for those at exactly `before`: the place and the id of the
+    last one read.
+    `total`: messages in the window as Graph counted them beforehand; `read`: how many have been read.
+    """
+
+    before: datetime | None = None
+    skip: int = 0
+    anchor: str = ""
+    total: int | None = None
+    read: int = 0
+    done: bool = False
+
+
+class Subscription(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A Graph change-notification subscription to one folder, as Graph granted it.
+
+    `nonce` and `key_id` are in its clientState (see `client_state`). `made_at`: when it was made, `renewed_at`:
+    when Graph last confirmed it.
+    """
+
+    id: str
+    nonce: str
+    key_id: str
+    expires_at: datetime
+    made_at: datetime
+    renewed_at: datetime
+
+
+class Folder(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The state of one followed folder.
+
+    `name`: as in MAIL_FOLDERS, a well-known name or an id. `folder_id`: Graph's own id of it.
+    `since`: the start of the window. `generation`: counts enumerations; each that begins is another.
+    `cursor`: the next or delta link to follow, verbatim; None: start an enumeration.
+    `enumerating`: its first round is not complete. `enumerated`: messages it has returned.
+    `filtered`: the delta query carries the window as its filter, and so is capped by Graph.
+    `history`: the walk beside the delta; None: none is needed. `subscription`: Graph's push for this folder.
+    `problem`: why this mailbox's folder can't be read, a reason code; it is asked for again with each run.
+    """
+
+    name: str
+    since: datetime
+    folder_id: str | None = None
+    generation: int = 0
+    cursor: str | None = None
+    enumerating: bool = True
+    enumerated: int = 0
+    filtered: bool = True
+    history: History | None = None
+    subscription: Subscription | None = None
+    problem: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything in the window has been read once in this generation."""
+        return not self.enumerating and (self.history is None or self.history.done)
+
+
+class Looking(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Messages that Graph told of and delta has not shown, and when they are looked for again (see `looks`).
+
+    `due_at`: the next look, for which a hint of that time is in the queue. `done`: looks in vain since an id came.
+    """
+
+    ids: tuple[str, ...]
+    due_at: datetime
+    done: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on one mailbox until `expires_at`. `started_at`: when this run began."""
+
+    owner: str
+    started_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mailbox:
+    """One connected inbox: who it is, how it fares, where its reading stands.
+
+    `address` is the user principal name, `mail` is only shown. `connected_at`: the first consent,
+    `granted_at`: the latest. `last_sync_started_at`: when the last run began that read everything new.
+    `not_before`: no Graph call until then.
+    `denied_since`: since when Graph has denied access, `denials` times without a page in between.
+    `messages` and `removed` count rows written and rows marked removed.
+    `token_holder`: the instance that has the newest refresh token in memory, because the vault has not taken it;
+    the others leave the mailbox to it until `token_held_until`. `reserved_until`: somebody waits for the lease who
+    cannot step aside.
+    `push_reason`: why push is degraded; `push_retry_at`: when it is tried again, `push_failures` in a row so far.
+    `looking`: what Graph told of and delta has not shown yet.
+    `version` and `due_key` belong to the store: what the record was when it was read.
+    """
+
+    id: str
+    account_id: str
+    address: str
+    mail: str = ""
+    display_name: str = ""
+    state: MailboxState = MailboxState.ACTIVE
+    connected_at: datetime
+    granted_at: datetime | None = None
+    folders: tuple[Folder, ...] = ()
+    next_poll_at: datetime | None = None
+    not_before: datetime | None = None
+    last_sync_started_at: datetime | None = None
+    last_success_at: datetime | None = None
+    last_error_at: datetime | None = None
+    last_error_reason: str = ""
+    last_error_message: str = ""
+    failures: int = 0
+    denied_since: datetime | None = None
+    denials: int = 0
+    messages: int = 0
+    removed: int = 0
+    push: PushState = PushState.OFF
+    push_reason: str = ""
+    push_retry_at: datetime | None = None
+    push_failures: int = 0
+    last_notification_at: datetime | None = None
+    looking: Looking | None = None
+    token_holder: str = ""
+    token_held_until: datetime | None = None
+    reserved_until: datetime | None = None
+    lease: Lease | None = None
+    version: str | None = None
+    due_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DueMailbox:
+    """An entry of the poll schedule: `key` is the store's, `queued_at` when a hint was last sent for it."""
+
+    key: str
+    mailbox_id: str
+    queued_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The signed-in user as `GET /me` tells it."""
+
+    user_id: str
+    address: str
+    mail: str = ""
+    display_name: str = ""

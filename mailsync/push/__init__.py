@@ -1,0 +1,1 @@
+"""Graph's notifications: subscriptions, clientState, the webhook's work."""

@@ -1,0 +1,189 @@
+"""Keeps one mailbox's subscriptions at Graph: made, renewed, made anew. What is to be done, `push` decides.
+
+It runs under the mailbox's lease and before the delta, so that nothing arrives between the two unseen.
+"""
+
+import secrets
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Protocol
+
+import msgspec
+
+from mailsync.clock import Clock
+from mailsync.errors import FOLDER_NOT_FOUND, MailsyncError, ReconnectRequired, Rejected, RetryLater, StaleWrite
+from mailsync.mailboxes.records import Folder, Mailbox, Subscription
+from mailsync.push import client_state
+from mailsync.push import state as push
+from mailsync.push.ports import SigningKeys, SubscriptionService, SubscriptionServiceFactory
+from mailsync.push.state import Step
+from mailsync.schedule.records import Hint
+from mailsync.settings import Settings
+from mailsync.telemetry import Event, emit
+from mailsync.tokens.keeper import TokenKeeper
+
+_LASTING = timedelta(minutes=30)
+"""What the token that makes or renews a subscription has to be good for: Graph notifies only while it is
+(https://learn.microsoft.com/graph/change-notifications-lifecycle-events)."""
+
+_OLDER_CAP = timedelta(minutes=4_230)
+"""What Graph granted at the most before it allowed seven days, and some of its pages still say
+(https://learn.microsoft.com/graph/change-notifications-overview#subscription-lifetime)."""
+
+
+class Record(Protocol):
+    """The run's hold on its mailbox."""
+
+    mailbox: Mailbox
+
+    def hold(self) -> None:
+        """Makes sure of the lease. Raises StaleWrite where it is lost."""
+        ...
+
+
+class SubscriptionKeeper:
+    """Gives each followed folder its subscription. Safe for threads."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        keys: SigningKeys,
+        subscriptions: SubscriptionServiceFactory,
+        tokens: TokenKeeper,
+        clock: Clock,
+        new_nonce: Callable[[], str] = lambda: secrets.token_urlsafe(9),
+    ) -> None:
+        self._life = timedelta(minutes=settings.subscription_minutes)
+        self._keys = keys
+        self._subscriptions = subscriptions
+        self._tokens = tokens
+        self._clock = clock
+        self._new_nonce = new_nonce
+
+    def tend(self, record: Record, hint: Hint) -> None:
+        """Does what is due for the folders of `record.mailbox`, and notes it there.
+
+        A failure only degrades push. Raises ReconnectRequired where the grant is gone, StaleWrite where the
+        lease is.
+        """
+        if push.is_waiting(record.mailbox, self._clock()):
+            return
+        try:
+            for folder in record.mailbox.folders:
+                self._tend_or_miss(record, folder, push.step(record.mailbox, folder, hint, self._clock()))
+        except (ReconnectRequired, StaleWrite):
+            raise
+        except MailsyncError as error:
+            self._degrade(record, error.reason, error.retry_after if isinstance(error, RetryLater) else None)
+        else:
+            record.mailbox = push.settled(record.mailbox)
+
+    def judge(self, record: Record, hint: Hint, arrived: Iterable[datetime]) -> None:
+        """Notes that push is silent, where the run that `hint` woke has found mail that Graph never told of."""
+        now = self._clock()
+        if push.is_silent(record.mailbox, hint, arrived, now):
+            self._degrade(record, push.SILENT, None)
+
+    def retire(self, mailbox_id: str, subscriptions: Iterable[Subscription]) -> None:
+        """Deletes subscriptions that nothing needs any more, as far as Graph lets it: one that stays ends by itself."""
+        for one in subscriptions:
+            with suppress(MailsyncError):
+                self._service(mailbox_id).delete(one.id)
+
+    def retire_all(self, mailbox: Mailbox) -> str:
+        """Deletes every subscription of the mailbox, those that no record knows among them.
+
+        Returns why not all could be deleted, as a reason code; "" where none is left.
+        """
+        service = self._service(mailbox.id)
+        try:
+            for folder in mailbox.folders:
+                if folder.subscription:
+                    service.delete(folder.subscription.id)
+            for subscription_id in service.existing():
+                service.delete(subscription_id)
+        except MailsyncError as error:
+            return error.reason
+        return ""
+
+    def _tend_or_miss(self, record: Record, folder: Folder, step: Step) -> None:
+        try:
+            self._tend(record, folder, step)
+        except Rejected as error:
+            if error.reason != FOLDER_NOT_FOUND:
+                raise
+            record.mailbox = push.missing(record.mailbox, folder.name, error.reason)
+
+    def _tend(self, record: Record, folder: Folder, step: Step) -> None:
+        if step is Step.NONE:
+            return
+        record.hold()
+        service = self._service(record.mailbox.id)
+        kept = folder.subscription
+        if kept is not None:
+            # A clientState is as old as its subscription, so a new signing key means a new subscription.
+            renewable = step is Step.RENEW and kept.key_id == self._keys.current()[0]
+            if renewable and self._renewed(record, folder, kept, service):
+                return
+            service.delete(kept.id)
+            record.mailbox = push.subscribed(record.mailbox, folder.name, None)
+        self._create(record, folder, service)
+
+    def _renewed(self, record: Record, folder: Folder, kept: Subscription, service: SubscriptionService) -> bool:
+        """Renews; False where Graph has it no longer."""
+        try:
+            expires_at = self._granted(partial(service.renew, kept.id))
+        except Rejected as error:
+            if error.reason == "subscription_gone":
+                return False
+            raise
+        renewed = msgspec.structs.replace(kept, expires_at=expires_at, renewed_at=self._clock())
+        record.mailbox = push.subscribed(record.mailbox, folder.name, renewed)
+        return True
+
+    def _create(self, record: Record, folder: Folder, service: SubscriptionService) -> None:
+        """Graph calls this app back meanwhile. Where one is there already, it makes room.
+
+        Its clientState is lost, or it notifies a URL of before, so it could not be used.
+        """
+        nonce = self._new_nonce()
+        text, key_id = client_state.make(self._keys, record.mailbox.id, nonce)
+        ask = partial(service.create, folder.name, text)
+        record.hold()
+        try:
+            subscription_id, expires_at = self._granted(ask)
+        except Rejected as error:
+            if error.reason != "subscription_exists" or not _make_room(folder, service):
+                raise
+            subscription_id, expires_at = self._granted(ask)
+        now = self._clock()
+        made = Subscription(subscription_id, nonce, key_id, expires_at, made_at=now, renewed_at=now)
+        record.mailbox = push.subscribed(record.mailbox, folder.name, made)
+
+    def _granted[Granted](self, ask: Callable[[datetime], Granted]) -> Granted:
+        """What Graph grants of the life asked for, or of the older cap where it refuses that."""
+        try:
+            return ask(self._clock() + self._life)
+        except Rejected as error:
+            if error.reason != "subscription_too_long" or self._life <= _OLDER_CAP:
+                raise
+        return ask(self._clock() + _OLDER_CAP)
+
+    def _service(self, mailbox_id: str) -> SubscriptionService:
+        token = partial(self._tokens.token, mailbox_id, _LASTING)
+        return self._subscriptions(token, partial(self._tokens.fresh, mailbox_id))
+
+    def _degrade(self, record: Record, reason: str, retry_after: float | None) -> None:
+        record.mailbox = push.degraded(record.mailbox, reason, self._clock(), retry_after)
+        emit(Event.PUSH_DEGRADED, mailbox=record.mailbox.id, reason=reason, failures=record.mailbox.push_failures)
+
+
+def _make_room(folder: Folder, service: SubscriptionService) -> bool:
+    """Deletes what this app has for the folder; whether there was anything."""
+    found = [one for one, name in service.existing().items() if name in (folder.name, folder.folder_id)]
+    for subscription_id in found:
+        service.delete(subscription_id)
+    return bool(found)

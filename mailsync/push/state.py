@@ -1,0 +1,200 @@
+"""What is known of push for one mailbox, and what is to be done about it. Pure; `subscriptions` does it.
+
+Push only wakes the sync sooner: a subscription that fails costs polls, never mail. The record of a folder's
+subscription says what Graph granted; the mailbox's `push` says whether it is to be relied on.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from enum import Enum
+from zlib import crc32
+
+import msgspec
+
+from mailsync.mailboxes.records import Folder, Mailbox, PushState, Subscription
+from mailsync.schedule.records import Hint
+
+SILENT = "silent"
+"""The reason of a push that is subscribed to and yet did not tell of new mail."""
+
+_LATE = timedelta(minutes=4)
+"""Graph tells of a message within three minutes
+(https://learn.microsoft.com/graph/change-notifications-overview#latency)."""
+
+_FIRST_RETRY = timedelta(minutes=1)
+_LONGEST_RETRY = timedelta(hours=1)
+
+
+class Step(Enum):
+    """What a folder's subscription needs."""
+
+    NONE = "none"
+    CREATE = "create"
+    RENEW = "renew"
+    RECREATE = "recreate"
+
+
+def step(mailbox: Mailbox, folder: Folder, hint: Hint, now: datetime) -> Step:
+    """What a run that `hint` woke has to do for a folder."""
+    kept = folder.subscription
+    if folder.problem or is_waiting(mailbox, now):
+        return Step.NONE
+    if kept is None or kept.expires_at <= now:
+        return Step.CREATE
+    if mailbox.push_reason == SILENT and mailbox.push_retry_at:
+        return Step.RECREATE
+    wanted = kept.id in hint.renew and kept.renewed_at <= hint.at
+    return Step.RENEW if wanted or _renewal_due(mailbox, kept) <= now else Step.NONE
+
+
+def is_waiting(mailbox: Mailbox, now: datetime) -> bool:
+    """Whether something failed and its time to be tried again has not come."""
+    return mailbox.push_retry_at is not None and now < mailbox.push_retry_at
+
+
+def asks(mailbox: Mailbox, hint: Hint) -> bool:
+    """Whether a hint wants something of push that has not been done since: it must run, whatever delta has read."""
+    wanted = any(
+        one.id in hint.removed or (one.id in hint.renew and one.renewed_at <= hint.at) for one in _kept(mailbox)
+    )
+    return wanted or (is_news(hint) and mailbox.push_reason == SILENT)
+
+
+def is_news(hint: Hint) -> bool:
+    """Whether Graph has just told of mail: it is no run's continuation or looking again, nor of the lifecycle alone."""
+    lifecycle = bool(hint.renew or hint.removed) and not hint.created
+    return hint.pushed and not (hint.continues or hint.looks or lifecycle)
+
+
+def is_told(hint: Hint) -> bool:
+    """Whether a hint comes of notifications and is no continuation of the program's own: anybody may repeat those."""
+    return bool(hint.pushed or hint.renew or hint.removed) and not (hint.continues or hint.looks)
+
+
+def is_stale(mailbox: Mailbox, hint: Hint) -> bool:
+    """Whether the notifications were all of subscriptions that this mailbox has no more.
+
+    The run that subscribed anew has read delta since, so what they told of is there.
+    """
+    return bool(hint.nonces) and not {one.nonce for one in _kept(mailbox)} & set(hint.nonces)
+
+
+def noted(mailbox: Mailbox, hint: Hint) -> Mailbox:
+    """The record with what a hint tells of push: Graph has spoken, or has removed subscriptions."""
+    folders = tuple(
+        unsubscribed(folder) if folder.subscription and folder.subscription.id in hint.removed else folder
+        for folder in mailbox.folders
+    )
+    mailbox = replace(mailbox, folders=folders)
+    if not is_news(hint):
+        return mailbox
+    last = mailbox.last_notification_at
+    mailbox = replace(mailbox, last_notification_at=max(last, hint.at) if last else hint.at)
+    return _healthy(mailbox) if mailbox.push_reason == SILENT and is_subscribed(mailbox) else mailbox
+
+
+def settled(mailbox: Mailbox) -> Mailbox:
+    """Every step went well. One that was silent is healthy only once Graph has told of something."""
+    if mailbox.push_reason == SILENT:
+        return replace(mailbox, push_retry_at=None)
+    return _healthy(mailbox) if is_subscribed(mailbox) else replace(mailbox, push_retry_at=None)
+
+
+def degraded(mailbox: Mailbox, reason: str, now: datetime, retry_after: float | None = None) -> Mailbox:
+    """Push is not to be relied on; it is tried again after `retry_after` seconds, or later with each failure."""
+    wait = min(_FIRST_RETRY * 2.0 ** min(mailbox.push_failures, 16), _LONGEST_RETRY)
+    return replace(
+        mailbox,
+        push=PushState.DEGRADED,
+        push_reason=reason,
+        push_retry_at=now + max(wait, timedelta(seconds=retry_after or 0)),
+        push_failures=mailbox.push_failures + 1,
+    )
+
+
+def lost(mailbox: Mailbox, reason: str) -> Mailbox:
+    """The grant is gone, and the subscriptions with it; a new consent makes them due."""
+    state = PushState.DEGRADED if mailbox.push is not PushState.OFF else PushState.OFF
+    return replace(mailbox, push=state, push_reason=reason, push_retry_at=None)
+
+
+def is_silent(mailbox: Mailbox, hint: Hint, arrived: Iterable[datetime], now: datetime) -> bool:
+    """Whether a run that Graph did not wake has found mail that Graph should have told of.
+
+    `arrived`: when the messages that are new to the table were received.
+    """
+    kept = _kept(mailbox)
+    known = mailbox.push_retry_at is not None
+    if known or is_news(hint) or hint.looks or hint.continues or not kept or not is_subscribed(mailbox):
+        return False
+    since = max(one.made_at for one in kept)
+    if mailbox.last_notification_at:
+        since = max(since, mailbox.last_notification_at)
+    return any(since < received < now - _LATE for received in arrived)
+
+
+def is_subscribed(mailbox: Mailbox) -> bool:
+    """Whether every folder has a subscription, of those that this mailbox has."""
+    followed = [folder for folder in mailbox.folders if not folder.problem]
+    return bool(followed) and all(folder.subscription for folder in followed)
+
+
+def is_reliable(mailbox: Mailbox) -> bool:
+    """Whether polling may be left to the safety poll."""
+    return mailbox.push is PushState.HEALTHY and is_subscribed(mailbox)
+
+
+def next_step_at(mailbox: Mailbox) -> datetime | None:
+    """When a subscription next needs something; None where that is up to the polls."""
+    if mailbox.push_retry_at:
+        return mailbox.push_retry_at
+    return min((_renewal_due(mailbox, one) for one in _kept(mailbox)), default=None)
+
+
+def off(mailbox: Mailbox) -> Mailbox:
+    """No subscription any more, and none wanted."""
+    bare = tuple(unsubscribed(folder) for folder in mailbox.folders)
+    return replace(mailbox, folders=bare, push=PushState.OFF, push_reason="", push_retry_at=None, push_failures=0)
+
+
+def unsubscribed(folder: Folder) -> Folder:
+    """The folder without its subscription."""
+    return msgspec.structs.replace(folder, subscription=None)
+
+
+def subscribed(mailbox: Mailbox, name: str, subscription: Subscription | None) -> Mailbox:
+    """The record with a folder's subscription, or without."""
+    return _with_folder(mailbox, name, subscription=subscription)
+
+
+def missing(mailbox: Mailbox, name: str, reason: str) -> Mailbox:
+    """The record with a folder that the mailbox lacks: there is nothing to subscribe to until the sync finds it."""
+    return _with_folder(mailbox, name, subscription=None, problem=reason)
+
+
+def _kept(mailbox: Mailbox) -> list[Subscription]:
+    """The subscriptions there are; a folder that the mailbox lacks has none."""
+    return [folder.subscription for folder in mailbox.folders if folder.subscription]
+
+
+def _with_folder(mailbox: Mailbox, name: str, **changes: object) -> Mailbox:
+    folders = (
+        msgspec.structs.replace(folder, **changes) if folder.name == name else folder for folder in mailbox.folders
+    )
+    return replace(mailbox, folders=tuple(folders))
+
+
+def _healthy(mailbox: Mailbox) -> Mailbox:
+    return replace(mailbox, push=PushState.HEALTHY, push_reason="", push_retry_at=None, push_failures=0)
+
+
+def _renewal_due(mailbox: Mailbox, kept: Subscription) -> datetime:
+    """A quarter of the granted life after it was confirmed, up to a tenth of that earlier so that renewals spread.
+
+    A subscription older than the latest consent stands on a grant that may be gone, and is due at once.
+    """
+    if mailbox.granted_at and kept.renewed_at < mailbox.granted_at:
+        return kept.renewed_at
+    early = crc32(mailbox.id.encode()) % 1000 / 10_000
+    return kept.renewed_at + (kept.expires_at - kept.renewed_at) / 4 * (1 - early)

@@ -1,0 +1,48 @@
+"""A hint: what the queue carries."""
+
+import re
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+MOST_CREATED = 50
+"""Ids of new messages that one hint names; delta shows the others without being told."""
+
+MOST_SUBSCRIPTIONS = 20
+
+MESSAGE_ID = re.compile(r"\A[!#-\[\]-~]{1,512}\Z")
+
+SUBSCRIPTION_ID = re.compile(r"\A[!#-\[\]-~]{1,64}\Z")
+"""Visible ASCII, of which JSON escapes none. With these limits a hint stays below the 48 KiB of a queue message, and
+what is looked for below the 64 KiB of a property."""
+
+type _Ids[Id] = Annotated[tuple[Id, ...], Meta(max_length=MOST_SUBSCRIPTIONS)]
+
+type _MessageId = Annotated[str, Meta(pattern=MESSAGE_ID.pattern)]
+
+type _SubscriptionId = Annotated[str, Meta(pattern=SUBSCRIPTION_ID.pattern)]
+
+type _Nonce = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{1,22}\Z")]
+
+
+class Hint(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A message on the queue: this mailbox may have news, seen at `at`. Holds ids and times, never content.
+
+    `continues`: a run that stopped at its budget goes on, whatever has been completed since.
+    `pushed`: Graph itself told of it. `created`: ids of new messages that it named, which delta may not show
+    yet; `looks`: which look for such messages this is, whose ids the mailbox's record keeps.
+    `renew`, `removed`: subscriptions that Graph wants reauthorized, or has removed.
+    `nonces`: those of the subscriptions that the notifications were of; older versions name none.
+    """
+
+    mailbox_id: str
+    at: datetime
+    continues: bool = False
+    pushed: bool = False
+    created: Annotated[tuple[_MessageId, ...], Meta(max_length=MOST_CREATED)] = ()
+    looks: Annotated[int, Meta(ge=0, le=10)] = 0
+    renew: _Ids[_SubscriptionId] = ()
+    removed: _Ids[_SubscriptionId] = ()
+    nonces: _Ids[_Nonce] = ()

@@ -1,0 +1,1 @@
+"""Moves mail from Graph to the table."""

@@ -1,0 +1,38 @@
+"""How often something may happen for one mailbox: of many notifications that come at once, each need not run.
+
+Kept in memory, so each instance has a pace of its own; it saves calls, and nothing depends on it.
+"""
+
+import threading
+from collections.abc import Hashable
+from datetime import datetime, timedelta
+
+from mailsync.clock import Clock
+
+_AT_ONCE = 2
+_EVERY = timedelta(seconds=1)
+
+_ENOUGH = 1_000
+"""Keys that are remembered before those are forgotten whose pace is at rest again."""
+
+
+class Pace[Key: Hashable]:
+    """Lets `at_once` things of a key happen at once, and then one each second. Threads may share it."""
+
+    def __init__(self, clock: Clock, at_once: int = _AT_ONCE) -> None:
+        self._clock = clock
+        self._slack = _EVERY * (at_once - 1)
+        self._rests_at: dict[Key, datetime] = {}
+        self._lock = threading.Lock()
+
+    def allows(self, key: Key) -> bool:
+        """Whether one more may happen now; it is counted where it may."""
+        now = self._clock()
+        with self._lock:
+            rests_at = max(now, self._rests_at.get(key, now))
+            if rests_at - now > self._slack:
+                return False
+            if len(self._rests_at) >= _ENOUGH:
+                self._rests_at = {known: then for known, then in self._rests_at.items() if then > now}
+            self._rests_at[key] = rests_at + _EVERY
+            return True

@@ -1,0 +1,76 @@
+"""Graph's mail and the table of messages. Adapters and fakes satisfy these; `tests/contracts/` holds them to it."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from mailsync.mailboxes.records import Profile
+from mailsync.sync.records import DeltaPage, Fetched, HistoryPage, StoredMessage
+from mailsync.tokens.ports import GetToken
+
+
+class MailService(Protocol):
+    """Graph, as one signed-in user. Raises RetryLater, AccessDenied, Rejected, and what its token's source raises."""
+
+    def me(self) -> Profile:
+        """The signed-in user."""
+        ...
+
+    def folder_id(self, folder: str) -> str:
+        """Graph's id of a folder given by well-known name or id."""
+        ...
+
+    def count(self, folder: str, since: datetime) -> int:
+        """How many messages of the folder were received since."""
+        ...
+
+    def start_delta(self, folder: str, since: datetime | None) -> DeltaPage:
+        """The first page of an enumeration, newest first; `since` None for no filter. Raises FilterRefused."""
+        ...
+
+    def follow_delta(self, link: str) -> DeltaPage:
+        """The page behind a next or delta link. Raises SyncStateLost; Rejected for a link to another host."""
+        ...
+
+    def history(self, folder: str, since: datetime, before: datetime | None, skip: int) -> HistoryPage:
+        """Messages received in [since, before] (before None: up to now), newest first, `skip` passed over."""
+        ...
+
+    def messages(self, ids: Sequence[str]) -> Fetched:
+        """Whole messages by immutable id: what could be read, and which of them Graph refused after some tries."""
+        ...
+
+
+class MailServiceFactory(Protocol):
+    """Makes Graph as one user. `fresh_token` gives a new token where Graph refuses the one it was given."""
+
+    def __call__(self, get_token: GetToken, fresh_token: GetToken | None = None) -> MailService:
+        """Graph as the user whose tokens these are."""
+        ...
+
+
+class MessageStore(Protocol):
+    """Rows of the table `messages` with their index by message id, and bodies too long for a row."""
+
+    def find(self, mailbox_id: str, message_ids: Iterable[str], *, rows: bool = True) -> dict[str, StoredMessage]:
+        """What is stored of these ids; with `rows` False the index alone, without columns."""
+        ...
+
+    def write(self, mailbox_id: str, messages: Sequence[StoredMessage]) -> None:
+        """Writes rows whole, each with its index entry in one transaction. Repeatable after a crash.
+
+        An entry without version must not exist yet, one with a version must be unchanged: else StaleWrite,
+        and some of the others may have been written.
+        """
+        ...
+
+    def row_keys(self, mailbox_id: str, folder_id: str, first: datetime, last: datetime) -> dict[str, str]:
+        """Row key by message id of a folder's rows received from `first` to `last`, by their `parentFolderId`.
+
+        What it costs follows the number of rows in that time, and is a hundredth of finding each.
+        """
+        ...
+
+    def unseen(self, mailbox_id: str, folder_id: str, generation: int, since: datetime) -> Iterator[StoredMessage]:
+        """Index entries of a folder not seen since before `generation`, received since, not marked removed."""
+        ...

@@ -1,0 +1,153 @@
+"""Writes what Graph says of messages over what the table holds of them."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import batched
+
+from mailsync.clock import Clock
+from mailsync.errors import Rejected, RetryLater, StaleWrite
+from mailsync.mailboxes.records import Folder
+from mailsync.sync.merge import RowKey, merge, settled
+from mailsync.sync.ports import MessageStore
+from mailsync.sync.records import Message, StoredMessage
+from mailsync.telemetry import Event, emit
+
+_TRIES = 3
+_BATCH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What changed: messages new to the table, and how many more are marked removed (or fewer).
+
+    `arrived`: when the new ones were received.
+    """
+
+    added: int = 0
+    removed: int = 0
+    arrived: tuple[datetime, ...] = ()
+
+    def __add__(self, other: "Written") -> "Written":
+        return Written(self.added + other.added, self.removed + other.removed, self.arrived + other.arrived)
+
+
+class RowWriter:
+    """The rows of one mailbox."""
+
+    def __init__(self, mailbox_id: str, messages: MessageStore, row_key: RowKey, clock: Clock) -> None:
+        self._mailbox_id = mailbox_id
+        self._messages = messages
+        self._row_key = row_key
+        self._clock = clock
+
+    def find(self, messages: Iterable[Message]) -> dict[str, StoredMessage]:
+        """What is stored of these messages, whole."""
+        ids = list(dict.fromkeys(message.id for message in messages))
+        return self._messages.find(self._mailbox_id, ids) if ids else {}
+
+    def find_unsettled(self, folder: Folder, messages: Iterable[Message]) -> dict[str, StoredMessage]:
+        """What is stored of sighted messages; whole only where the sighting can matter."""
+        messages = tuple(messages)
+        stored = self._stored_before(folder, messages)
+        ids = dict.fromkeys(message.id for message in messages if message.id not in stored)
+        if not ids:
+            return stored
+        stored |= self._messages.find(self._mailbox_id, ids, rows=False)
+        unsettled = [id_ for id_, entry in stored.items() if entry.row_key and not settled(entry, folder)]
+        return stored | (self._messages.find(self._mailbox_id, unsettled) if unsettled else {})
+
+    def _stored_before(self, folder: Folder, messages: Iterable[Message]) -> dict[str, StoredMessage]:
+        """Rows of the folder among these; in its first generation that they are there tells all that matters."""
+        times = [message.received for message in messages if message.received is not None]
+        if folder.generation > 1 or not times:
+            return {}
+        folder_id = folder.folder_id or ""
+        keys = self._messages.row_keys(self._mailbox_id, folder_id, min(times), max(times))
+        return {id_: StoredMessage(id_, key, folder_id, folder.generation) for id_, key in keys.items()}
+
+    def write(
+        self, folder: Folder, messages: Iterable[Message], stored: Mapping[str, StoredMessage], *, sighting: bool
+    ) -> Written:
+        """Merges in order and writes; where a row was not as `stored` had it, it is read again.
+
+        Raises RetryLater where rows keep changing, and what the store raises.
+        """
+        messages = tuple(messages)
+        for _ in range(_TRIES):
+            entries = self._merged(folder, messages, stored, sighting=sighting)
+            try:
+                proven = any(_has_row(stored, message.id) for message in messages)
+                return _counted(stored, self._store(entries, proven=proven))
+            except StaleWrite:
+                stored = self.find(messages)
+        raise RetryLater("rows_contended", "rows kept changing while they were written")
+
+    def mark_unseen(self, folder: Folder, hold: Callable[[], None]) -> Written:
+        """Marks removed what is stored of the folder's window and its latest enumeration has not shown.
+
+        `hold` is called before each batch, for there may be many.
+        """
+        unseen = self._messages.unseen(self._mailbox_id, folder.folder_id or "", folder.generation, folder.since)
+        written = Written()
+        for entries in batched(unseen, _BATCH, strict=False):
+            hold()
+            gone = [Message(entry.message_id, removed=True) for entry in entries]
+            written += self.write(folder, gone, self.find(gone), sighting=False)
+        return written
+
+    def _store(self, entries: list[StoredMessage], *, proven: bool) -> list[StoredMessage]:
+        """Writes entries; those written. A row that storage refuses must not stop the mail behind it.
+
+        `proven`: others of the page are in the table. Where neither that nor another entry shows that storage
+        takes rows at all, it is no single row's fault, and the refusal is raised.
+        """
+        try:
+            if entries:
+                self._messages.write(self._mailbox_id, entries)
+        except Rejected as error:
+            written = [entry for entry in entries if self._stores(entry)] if len(entries) > 1 else []
+            if not (written or proven):
+                raise
+            for entry in entries:
+                if entry not in written:
+                    emit(Event.ROW_REFUSED, mailbox=self._mailbox_id, message=entry.message_id, reason=error.reason)
+            return written
+        return entries
+
+    def _stores(self, entry: StoredMessage) -> bool:
+        try:
+            self._messages.write(self._mailbox_id, [entry])
+        except Rejected:
+            return False
+        return True
+
+    def _merged(
+        self, folder: Folder, messages: Iterable[Message], stored: Mapping[str, StoredMessage], *, sighting: bool
+    ) -> list[StoredMessage]:
+        now = self._clock()
+        entries: dict[str, StoredMessage] = {}
+        for message in messages:
+            known = entries.get(message.id) or stored.get(message.id)
+            entry = merge(known, message, folder, now, self._row_key, sighting=sighting)
+            if entry is not None:
+                entries[message.id] = entry
+        return list(entries.values())
+
+
+def _has_row(stored: Mapping[str, StoredMessage], message_id: str) -> bool:
+    entry = stored.get(message_id)
+    return entry is not None and entry.row_key is not None
+
+
+def _counted(stored: Mapping[str, StoredMessage], entries: Iterable[StoredMessage]) -> Written:
+    written = Written()
+    for entry in entries:
+        known = _has_row(stored, entry.message_id)
+        was_removed = known and stored[entry.message_id].removed_generation > 0
+        is_removed = entry.row_key is not None and entry.removed_generation > 0
+        is_new = entry.row_key is not None and not known
+        received = entry.columns.get("receivedDateTime")
+        arrived = (received,) if is_new and isinstance(received, datetime) else ()
+        written += Written(int(is_new), int(is_removed) - int(was_removed), arrived)
+    return written

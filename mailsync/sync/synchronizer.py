@@ -1,0 +1,276 @@
+"""Brings one mailbox up to date, whatever woke it.
+
+    hint → read the mailbox → lease → subscriptions → every folder's delta → history where some is left → outcome
+
+One run at a time works on a mailbox, because Graph allows four requests at once and the refresh token wants
+one writer. A run has a budget; what is left goes on in a run of its own, so no mailbox starves the others.
+"""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+
+from mailsync.clock import Clock
+from mailsync.errors import AccessDenied, MailsyncError, Misconfigured, ReconnectRequired, RetryLater, StaleWrite
+from mailsync.mailboxes.ports import MailboxStore
+from mailsync.mailboxes.records import Lease, Looking, Mailbox, MailboxState
+from mailsync.push import state as push
+from mailsync.push.keeper import SubscriptionKeeper
+from mailsync.schedule.ports import HintQueue
+from mailsync.schedule.records import Hint
+from mailsync.settings import Settings
+from mailsync.sync import looks, outcome
+from mailsync.sync.folder_reader import FolderReader, whole_seconds
+from mailsync.sync.merge import RowKey
+from mailsync.sync.pace import Pace
+from mailsync.sync.ports import MailServiceFactory, MessageStore
+from mailsync.sync.row_writer import RowWriter
+from mailsync.sync.run import Limits, Run
+from mailsync.telemetry import Event, emit
+from mailsync.tokens.keeper import RETRY, TokenKeeper
+
+_SKEW = timedelta(seconds=2)
+"""How far the clocks of two instances may be apart."""
+
+_WORRYING = 5
+"""Failures in a row after which a passing fault counts as a failing mailbox."""
+
+_BRIEFLY = 1.0
+"""Seconds for which a hint steps aside at the least."""
+
+_ASIDE = 10.0
+"""Seconds for which a hint steps aside where the mailbox waits for somebody in particular."""
+
+_TRIES = 3
+
+
+class Synchronizer:
+    """Runs hints. Safe for threads."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        mailboxes: MailboxStore,
+        messages: MessageStore,
+        tokens: TokenKeeper,
+        keeper: SubscriptionKeeper,
+        mail: MailServiceFactory,
+        queue: HintQueue,
+        row_key: RowKey,
+        clock: Clock,
+        limits: Limits | None = None,
+        new_owner: Callable[[], str] = lambda: uuid.uuid4().hex,
+    ) -> None:
+        self._settings = settings
+        self._mailboxes = mailboxes
+        self._messages = messages
+        self._tokens = tokens
+        self._keeper = keeper
+        self._mail = mail
+        self._queue = queue
+        self._row_key = row_key
+        self._clock = clock
+        self._limits = limits or Limits()
+        self._new_owner = new_owner
+        self._pace = Pace[str](clock)
+
+    def run(self, hint: Hint) -> None:
+        """Does what a hint asks for. What goes wrong ends in the mailbox's status and its next attempt.
+
+        Raises RetryLater where storage itself is away, and what nobody foresaw: the queue tries again then.
+        """
+        mailbox = self._mailboxes.get(hint.mailbox_id)
+        now = self._clock()
+        if mailbox is None or mailbox.state is not MailboxState.ACTIVE:
+            _skip(hint, "not_active")
+        elif looks.is_over(mailbox, hint) or (_is_covered(mailbox, hint) and not push.asks(mailbox, hint)):
+            _skip(hint, "covered")
+        elif mailbox.not_before and now < mailbox.not_before:
+            self._wait(hint, (mailbox.not_before - now).total_seconds())
+        elif mailbox.lease and now < mailbox.lease.expires_at:
+            self._leave(hint, mailbox.lease)
+        elif push.is_stale(mailbox, hint):
+            _skip(hint, "stale_subscription")
+        elif mailbox.reserved_until and now < mailbox.reserved_until:
+            self._put_back(hint, "reserved", _ASIDE)
+        elif self._tokens.is_held_elsewhere(mailbox):
+            self._put_back(hint, "token_held", _ASIDE)
+        elif push.is_told(hint) and not self._pace.allows(mailbox.id):
+            self._put_back(hint, "too_soon", _BRIEFLY)
+        else:
+            self._start(hint, mailbox)
+
+    def poisoned(self, hint: Hint | None) -> None:
+        """Records on its mailbox that a hint failed too often; None for what was no hint. The schedule goes on."""
+        emit(Event.SYNC_POISONED, mailbox=hint.mailbox_id if hint else None)
+        if hint is None:
+            return
+        message = "a sync failed too often for a cause the program does not know; the logs name it"
+        for _ in range(_TRIES):
+            mailbox = self._mailboxes.get(hint.mailbox_id)
+            if mailbox is None:
+                return
+            try:
+                self._mailboxes.save(outcome.broken(mailbox, reason="poisoned", message=message, now=self._clock()))
+            except StaleWrite:
+                continue
+            return
+        raise RetryLater("mailbox_contended", "the mailbox record kept changing while it was written")
+
+    def _leave(self, hint: Hint, lease: Lease) -> None:
+        """Another run holds the mailbox, and the hint comes again.
+
+        What came before that run began, the run covers: its hint comes when the lease has ended, for it is the
+        one that goes on where the run has died. What is newer waits longer, the longer the run is at it.
+        """
+        now = self._clock()
+        plain = not (hint.continues or hint.created or hint.renew or hint.removed)
+        if plain and hint.at + _SKEW < lease.started_at:
+            self._put_back(hint, "in_progress", (lease.expires_at - now).total_seconds() + 1)
+        else:
+            age = (now - lease.started_at).total_seconds()
+            self._put_back(hint, "busy", min(max(age, _BRIEFLY), self._limits.busy))
+
+    def _wait(self, hint: Hint, seconds: float) -> None:
+        """The poll that ends the wait brings the mail; what a hint says of subscriptions is said only once."""
+        _skip(hint, "waiting")
+        if hint.renew or hint.removed:
+            self._queue.send(hint, seconds + 1)
+
+    def _put_back(self, hint: Hint, why: str, delay: float) -> None:
+        _skip(hint, why)
+        self._queue.send(hint, delay)
+
+    def _start(self, hint: Hint, mailbox: Mailbox) -> None:
+        try:
+            run = Run(mailbox, self._mailboxes, self._new_owner(), self._clock, self._limits)
+        except StaleWrite:
+            return self._put_back(hint, "busy", _BRIEFLY)
+        try:
+            return self._conclude(run, hint)
+        except StaleWrite:
+            return _skip(hint, "lease_lost")
+
+    def _conclude(self, run: Run, hint: Hint) -> None:
+        try:
+            done = self._worked(run, hint)
+        except StaleWrite:
+            raise
+        except ReconnectRequired as error:
+            self._lost_grant(run, error)
+        except MailsyncError as error:
+            self._failed(run, hint, error)
+        except Exception as error:
+            # Nobody foresaw it: the queue's retries, and in the end its poison queue, deal with it.
+            kind = type(error).__name__
+            run.finish(partial(outcome.broken, reason="unexpected", message=kind, now=self._clock()))
+            raise
+        else:
+            self._keeper.judge(run, hint, run.arrived)
+            self._succeeded(run) if done else self._to_be_continued(run, hint)
+
+    def _worked(self, run: Run, hint: Hint) -> bool:
+        """`_work`, and whatever becomes of it, the end of the run for its tokens."""
+        try:
+            return self._work(run, hint)
+        finally:
+            run.mailbox = self._tokens.noted(run.mailbox)
+            if run.mailbox.token_holder:
+                self._queue.send(Hint(run.mailbox.id, self._clock()), RETRY)
+
+    def _work(self, run: Run, hint: Hint) -> bool:
+        """Sees to the subscriptions, then reads all that the budget allows; whether that was everything."""
+        mailbox = run.mailbox
+        backfill = timedelta(days=self._settings.backfill_days)
+        dropped = run.follow(self._settings.folders, whole_seconds(self._clock() - backfill))
+        self._keeper.retire(mailbox.id, [folder.subscription for folder in dropped if folder.subscription])
+        run.awaited = looks.awaited(run.mailbox, hint)
+        run.mailbox = push.noted(run.mailbox, hint)
+        self._keeper.tend(run, hint)
+        mail = self._mail(partial(self._tokens.token, mailbox.id), partial(self._tokens.fresh, mailbox.id))
+        reader = partial(
+            FolderReader,
+            mailbox.id,
+            mail=mail,
+            rows=RowWriter(mailbox.id, self._messages, self._row_key, self._clock),
+            progress=run,
+            clock=self._clock,
+            alone=len(run.mailbox.folders) == 1,
+        )
+        readers = [reader(folder) for folder in run.mailbox.folders]
+        run.everything_new_read = all(reader.forward(backfill, mailbox.last_success_at) for reader in readers)
+        return run.everything_new_read and all(reader.history() for reader in readers)
+
+    def _succeeded(self, run: Run) -> None:
+        reliable = push.is_reliable(run.mailbox)
+        interval = self._settings.poll_interval_with_push if reliable else self._settings.poll_interval
+        latest = push.next_step_at(run.mailbox)
+        pending = run.mailbox.looking
+        run.mailbox = replace(run.mailbox, looking=self._looking(run))
+        now = self._clock()
+        run.finish(partial(outcome.succeeded, started_at=run.started_at, now=now, interval=interval, latest=latest))
+        self._completed(run)
+        chain = run.mailbox.looking
+        if chain and not (pending and pending.due_at == chain.due_at):
+            look = Hint(run.mailbox.id, chain.due_at, looks=chain.done + 1)
+            self._queue.send(look, (chain.due_at - now).total_seconds())
+
+    def _looking(self, run: Run) -> Looking | None:
+        """What is to be looked for again of that which Graph told of and this run has not come upon."""
+        unknown = looks.unknown(run.mailbox, run.awaited)
+        found = self._messages.find(run.mailbox.id, unknown, rows=False) if unknown else {}
+        missing = [message_id for message_id in run.awaited if message_id not in found]
+        return looks.after(run.mailbox, missing, run.started_at, self._clock())
+
+    def _to_be_continued(self, run: Run, hint: Hint) -> None:
+        now = self._clock()
+        started_at = run.started_at if run.everything_new_read else None
+        run.finish(partial(outcome.to_be_continued, started_at=started_at, now=now))
+        left = looks.unknown(run.mailbox, run.awaited)
+        rest = Hint(run.mailbox.id, now, continues=True, pushed=hint.pushed, created=left)
+        self._queue.send(rest)
+        self._completed(run)
+
+    def _completed(self, run: Run) -> None:
+        seconds = (self._clock() - run.started_at).total_seconds()
+        emit(Event.SYNC_COMPLETED, mailbox=run.mailbox.id, added=run.added, seconds=seconds)
+
+    def _failed(self, run: Run, hint: Hint, error: MailsyncError) -> None:
+        cleared = partial(outcome.before_failure, served=run.served, added=run.added)
+        mailbox = cleared(run.mailbox)
+        now = self._clock()
+        delay = outcome.retry_delay(mailbox, error, self._limits)
+        ended = partial(outcome.failed, error=error, now=now, delay=delay)
+        if isinstance(error, AccessDenied):
+            if outcome.is_lasting(mailbox, now=now, limits=self._limits):
+                return self._lost_grant(run, error)
+            ended = partial(outcome.denied, error=error, now=now, delay=delay)
+        run.finish(lambda mailbox: ended(cleared(mailbox)))
+        self._queue.send(hint, delay + 1)  # a second over, so that it does not come before its time
+        passing = isinstance(error, RetryLater | AccessDenied) and mailbox.failures < _WORRYING
+        event = Event.SYNC_DEFERRED if passing else Event.SYNC_FAILED
+        if isinstance(error, Misconfigured):
+            event = Event.MISCONFIGURED
+        emit(event, mailbox=mailbox.id, reason=error.reason, delay=delay, failures=mailbox.failures + 1)
+        return None
+
+    def _lost_grant(self, run: Run, error: MailsyncError) -> None:
+        self._tokens.forget(run.mailbox.id)
+        run.finish(partial(outcome.lost_grant, error=error, now=self._clock(), granted_at=run.granted_at))
+        if run.mailbox.state is MailboxState.NEEDS_RECONNECT:
+            emit(Event.NEEDS_RECONNECT, mailbox=run.mailbox.id, reason=error.reason)
+
+
+def _is_covered(mailbox: Mailbox, hint: Hint) -> bool:
+    """Whether a run that began after the hint has read everything that the hint is about."""
+    if hint.continues and not all(folder.complete for folder in mailbox.folders):
+        return False
+    started_at = mailbox.last_sync_started_at
+    return started_at is not None and hint.at + _SKEW < started_at
+
+
+def _skip(hint: Hint, why: str) -> None:
+    emit(Event.SYNC_SKIPPED, mailbox=hint.mailbox_id, why=why)

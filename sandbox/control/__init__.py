@@ -1,0 +1,1 @@
+"""How commands and tests arrange the stand-in."""

@@ -1,0 +1,1 @@
+"""Entra and the managed-identity endpoint."""

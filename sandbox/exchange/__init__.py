@@ -1,0 +1,1 @@
+"""Exchange Online: mailboxes and what mail becomes in them."""

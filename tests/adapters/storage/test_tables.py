@@ -1,0 +1,220 @@
+"""What the table adapters do that no contract speaks of: how many calls, which limits, which errors."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from azure.core.pipeline.transport import HttpTransport
+
+from mailsync.adapters import azure_sdk
+from mailsync.adapters.storage import mailbox_rows, tables
+from mailsync.adapters.storage.mailboxes import TableMailboxStore
+from mailsync.adapters.storage.message_rows import blob_name, row_key
+from mailsync.adapters.storage.messages import TableMessageStore
+from mailsync.adapters.storage.services import BODIES, blob_service, table_service
+from mailsync.adapters.storage.signins import TableSignInStore
+from mailsync.adapters.storage.tables import Table
+from mailsync.errors import Misconfigured, RetryLater, StaleWrite
+from mailsync.mailboxes.ids import mailbox_id
+from mailsync.mailboxes.records import Mailbox
+from mailsync.one_time import SignInRecord
+from mailsync.settings import Storage
+from mailsync.sync.records import StoredMessage
+
+NOW = datetime(2026, 11, 25, 8, 30, tzinfo=UTC)
+BOX = mailbox_id("aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000001")
+MAILBOX = Mailbox(id=BOX, account_id="acme", address="sales@acme.example", connected_at=NOW, next_poll_at=NOW)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """The HTTP requests that are made, as `method path`."""
+    made = []
+    send = azure_sdk.Transport.send
+
+    def counted(self, request, **options):
+        assert request.headers["x-ms-version"], "the service refuses Entra's tokens without it"
+        made.append(f"{request.method} {request.url.split('/devstoreaccount1')[1].split('?')[0]}")
+        return send(self, request, **options)
+
+    monkeypatch.setattr(azure_sdk.Transport, "send", counted)
+    return made
+
+
+def a_message(number, body="x" * 5_000):
+    message_id = f"AAkALgAAB{number}"
+    return StoredMessage(message_id, row_key(NOW, message_id), "folder", 1, columns={"body": body})
+
+
+def test_saving_a_mailbox_is_one_call(storage, calls):
+    store = TableMailboxStore(storage)
+    saved = store.save(MAILBOX)
+    saved = store.save(replace(saved, failures=1))
+    saved = store.save(replace(saved, next_poll_at=NOW + timedelta(minutes=5)))
+    store.save(replace(saved, next_poll_at=None))
+    assert [call.split(" ")[0] for call in calls] == ["POST", "PUT", "POST", "POST"]
+
+
+def test_a_tick_is_one_query_to_each_shard_however_many_mailboxes_there_are(storage, calls):
+    store = TableMailboxStore(storage)
+    for number in range(40):
+        later = NOW + timedelta(hours=1 if number else 0)
+        store.save(replace(MAILBOX, id=f"{BOX[:-2]}{number:02x}", next_poll_at=later))
+    calls.clear()
+    assert len(list(store.due(NOW))) == 1
+    assert len(calls) == 16
+
+
+def expired_sign_ins(storage, number):
+    store = TableSignInStore(storage)
+    for n in range(number):
+        store.put(SignInRecord(f"{n:064x}", "gAAAA-sealed_" * 100, NOW))
+    return store
+
+
+def test_a_hundred_expired_sign_ins_are_one_transaction(storage, calls):
+    store = expired_sign_ins(storage, 120)
+    calls.clear()
+    assert store.purge(NOW) == 120
+    assert sorted(calls) == ["GET /signins()", "POST /$batch", "POST /$batch"]
+    assert store.purge(NOW) == 0
+
+
+def test_an_expired_sign_in_that_is_taken_meanwhile_costs_no_other(storage, monkeypatch):
+    store = expired_sign_ins(storage, 3)
+    taken = store.get(f"{1:064x}")
+    entities = list(Table(storage, "signins").query("PartitionKey eq 'signin'"))
+    monkeypatch.setattr(Table, "query", lambda *arguments: entities)
+    assert store.take(taken)
+    assert store.purge(NOW) == 2
+    assert store.get(f"{0:064x}") is None
+
+
+def test_answers_of_several_pages_are_read_to_their_end_and_in_order(storage, monkeypatch):
+    monkeypatch.setattr(tables, "PAGE", 3)
+    store = TableMailboxStore(storage)
+    for number in range(20):
+        shard = "0" if number % 2 else "7"
+        due = NOW - timedelta(minutes=number)
+        store.save(replace(MAILBOX, id=f"{BOX[:-3]}{number:02x}{shard}", next_poll_at=due))
+    assert len(list(store.list())) == 20
+    assert [entry.mailbox_id[-3:-1] for entry in store.due(NOW)] == [f"{number:02x}" for number in reversed(range(20))]
+
+
+def test_nothing_is_under_way_any_more_when_a_write_has_failed(storage):
+    store = TableMessageStore(storage)
+    store.write(BOX, [a_message(0)])
+    with pytest.raises(StaleWrite):
+        store.write(BOX, [a_message(n) for n in range(150)])
+    ids = [a_message(n).message_id for n in range(150)]
+    found = store.find(BOX, ids, rows=False)
+    assert len(found) == 101
+    store.write(BOX, [a_message(n) for n in range(150) if ids[n] not in found])
+    assert len(store.find(BOX, ids, rows=False)) == 150
+
+
+def test_a_schedule_entry_that_was_deleted_by_hand_is_repaired(storage):
+    store = TableMailboxStore(storage)
+    saved = store.save(MAILBOX)
+    table_service(storage).get_table_client("mailboxes").delete_entity(BOX[-1], saved.due_key)
+    moved = store.save(replace(saved, next_poll_at=NOW + timedelta(minutes=5)))
+    assert store.get(BOX) == moved
+    assert [entry.key for entry in store.due(NOW + timedelta(days=1))] == [moved.due_key]
+
+
+def test_operators_can_read_a_mailbox_row(storage):
+    TableMailboxStore(storage).save(replace(MAILBOX, last_error_reason="consent_required"))
+    [row] = table_service(storage).get_table_client("mailboxes").query_entities("RowKey ge 'mailbox-'")
+    assert row["RowKey"] == mailbox_rows.key(BOX)
+    assert row["state"] == "active"
+    assert row["lastErrorReason"] == "consent_required"
+    assert "lastSuccessAt" not in row
+
+
+def test_a_page_of_a_hundred_messages_is_two_transactions(storage, calls):
+    TableMessageStore(storage).write(BOX, [a_message(n) for n in range(100)])
+    assert calls == ["POST /$batch"] * 2
+
+
+def test_finding_a_message_is_two_point_reads_and_one_of_its_index(storage, calls):
+    store = TableMessageStore(storage)
+    store.write(BOX, [a_message(1)])
+    calls.clear()
+    store.find(BOX, ["AAkALgAAB1", "unknown"])
+    assert [call.split(" ")[0] for call in calls] == ["GET"] * 3
+    calls.clear()
+    store.find(BOX, ["AAkALgAAB1", "unknown"], rows=False)
+    assert len(calls) == 2
+
+
+def test_transactions_stay_under_4_mib_as_they_are_sent(storage, monkeypatch):
+    sizes = []
+    send = azure_sdk.Transport.send
+
+    def sized(self, request, **options):
+        sizes.append(len(request.content))
+        return send(self, request, **options)
+
+    monkeypatch.setattr(azure_sdk.Transport, "send", sized)
+    bodies = ["漢" * 200_000, '"\x00' * 100_000, "x" * 400_000, "🙂" * 90_000]
+    TableMessageStore(storage).write(BOX, [a_message(n, body) for n, body in enumerate(bodies * 3)])
+    assert max(sizes) < 4 * 1024 * 1024
+    assert sum(sizes) / len(sizes) > 1024 * 1024
+
+
+def test_a_body_too_long_for_its_row_is_in_the_blob_that_the_row_names(storage):
+    TableMessageStore(storage).write(BOX, [a_message(1, "ß" * 600_000)])
+    row = table_service(storage).get_table_client("messages").get_entity(BOX, a_message(1).row_key)
+    assert row["bodyBlob"] == blob_name(BOX, "AAkALgAAB1", "body")
+    blob = blob_service(storage).get_blob_client(BODIES, row["bodyBlob"])
+    assert blob.download_blob().readall().decode() == "ß" * 600_000
+    assert blob.get_blob_properties().content_settings.content_type == "text/plain; charset=utf-8"
+
+
+def test_a_lost_blob_leaves_its_column_out(storage):
+    store = TableMessageStore(storage)
+    store.write(BOX, [a_message(1, "x" * 600_000)])
+    blob_service(storage).get_blob_client(BODIES, blob_name(BOX, "AAkALgAAB1", "body")).delete_blob()
+    assert store.find(BOX, ["AAkALgAAB1"])["AAkALgAAB1"].columns == {}
+
+
+def test_the_row_layout_of_the_contract(storage):
+    TableMessageStore(storage).write(BOX, [a_message(1, "y" * 40_000)])
+    rows = {row["RowKey"][0]: row for row in table_service(storage).get_table_client("messages").list_entities()}
+    assert rows.keys() == {"m", "i"}
+    assert len(rows["m"]["body"]) == 32_000
+    assert rows["m"]["body1"] == "y" * 8_000
+    assert rows["i"]["rowKey"] == rows["m"]["RowKey"]
+
+
+def test_a_missing_table_is_the_operators_business(storage):
+    table_service(storage).delete_table("mailboxes")
+    store = TableMailboxStore(storage)
+    entry = mailbox_rows.due_row(BOX, "due-x")
+    for attempt in (
+        lambda: store.get(BOX),
+        lambda: store.save(MAILBOX),
+        lambda: list(store.list()),
+        lambda: list(store.due(NOW)),
+        lambda: Table(storage, "mailboxes").merge(entry),
+        lambda: Table(storage, "mailboxes").replace(entry, 'W/"x"'),
+    ):
+        with pytest.raises(Misconfigured) as problem:
+            attempt()
+        assert problem.value.reason == "storage_missing"
+
+
+@pytest.mark.filterwarnings("ignore:Testing an element's truth value")  # by the SDK, of an XML error body
+def test_a_wrong_key_is_the_operators_business(azurite, trusted):
+    wrong = azurite.connection_string.replace("AccountKey=Eby8", "AccountKey=Abc8")
+    with pytest.raises(Misconfigured) as problem:
+        TableMailboxStore(Storage(connection_string=wrong)).get(BOX)
+    assert problem.value.reason == "storage_forbidden"
+
+
+def test_nobody_listening_is_retried_later(azurite, trusted, monkeypatch):
+    monkeypatch.setattr(HttpTransport, "sleep", lambda self, seconds: None)
+    closed = azurite.connection_string.replace(azurite.tables, "https://127.0.0.1:1/devstoreaccount1")
+    with pytest.raises(RetryLater) as problem:
+        TableMailboxStore(Storage(connection_string=closed)).get(BOX)
+    assert problem.value.reason == "storage_unavailable"
