@@ -49,7 +49,8 @@ class Fetched:
     """What came of asking for messages by id: `found` ones, and why others were `refused`.
 
     A message in neither is no more. A refusal is a word about that message, and none about its mailbox, whatever
-    its class; only a RetryLater with a time says that Graph wants to be left alone.
+    its class; only `graph_throttled` is none about the message: Graph wants to be left alone, and was not asked
+    for what is left.
     """
 
     found: Mapping[str, Message] = field(default_factory=dict)

@@ -31,7 +31,7 @@ _NO_RESOURCE = "resourcenotfound"
 _NO_FOLDER = {"erroritemnotfound", "errorfoldernotfound", "errorparentfoldernotfound", "errorinvalididmalformed"}
 _BUSY = {"errorserverbusy", "errormailboxmoveinprogress", "errormailboxstoreunavailable", "errorconnectionfailed"}
 _DENIED = {"erroraccessdenied", "accessdenied", "authorization_requestdenied"}
-_THROTTLED = {"applicationthrottled", "toomanyrequests", "errorexceededconnectioncount"}
+_BUSY_WITH_US = {"applicationthrottled", "toomanyrequests", "errorexceededconnectioncount"}
 
 
 class _Inner(msgspec.Struct, frozen=True):
@@ -44,6 +44,9 @@ class _Body(msgspec.Struct, frozen=True):
 
 
 _decoder = msgspec.json.Decoder(_Body)
+
+THROTTLED = "graph_throttled"
+"""The reason of refusals that speak of the app's requests, and not of what was asked for."""
 
 FRESH_TOKEN_MAY_HELP = frozenset({"graph_unauthorized", "access_denied", "graph_forbidden"})
 """Reasons of refusals that a new token has been seen to end."""
@@ -99,8 +102,8 @@ def error_of(operation: str, answer: Answer, now: datetime, *, filtered: bool = 
     delta = operation.endswith("_delta")
     if delta and (answer.status == 410 or lower in _LOST):
         return SyncStateLost(said)
-    if answer.status == 429 or lower in _THROTTLED:
-        return RetryLater("graph_throttled", said, retry_after(answer.headers, now))
+    if answer.status == 429 or lower in _BUSY_WITH_US:
+        return RetryLater(THROTTLED, said, retry_after(answer.headers, now))
     if answer.status >= 500 or answer.status == 408 or lower in _BUSY or answer.status < 300:
         # An error under a good status is one all the same; parts of a batch come so.
         return RetryLater("graph_unavailable", said, retry_after(answer.headers, now))

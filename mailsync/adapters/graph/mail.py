@@ -12,7 +12,7 @@ import msgspec
 
 from mailsync import json_reader
 from mailsync.adapters.graph import messages as wire
-from mailsync.adapters.graph.errors import FRESH_TOKEN_MAY_HELP, error_of, is_missing
+from mailsync.adapters.graph.errors import FRESH_TOKEN_MAY_HELP, THROTTLED, error_of, is_missing
 from mailsync.adapters.graph.transport import PREFERENCES, AnswerTooLarge, GraphTransport, Pages, by_smaller_pages
 from mailsync.adapters.http import Answer
 from mailsync.clock import Clock, utc_now
@@ -154,7 +154,7 @@ class GraphClient:
             batch = self._batch(wanted[start : start + _BATCH])
             found |= batch.found
             refused |= batch.refused
-            if pause := next((error for error in batch.refused.values() if _asks_for_time(error)), None):
+            if pause := next((error for error in batch.refused.values() if error.reason == THROTTLED), None):
                 refused |= dict.fromkeys(wanted[start + _BATCH :], pause)
                 break
         return Fetched(found, refused)
@@ -235,10 +235,6 @@ def _read[T](operation: str, raw: bytes, decode: Callable[[bytes], T]) -> T:
 def _answer(part: _Part) -> Answer:
     headers = {name.lower(): str(value) for name, value in (part.headers or {}).items()}
     return Answer(part.status, headers, bytes(part.body))
-
-
-def _asks_for_time(error: MailsyncError) -> bool:
-    return isinstance(error, RetryLater) and error.retry_after is not None
 
 
 def _may_want_a_fresh_token(outcome: object) -> bool:

@@ -1,9 +1,12 @@
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailsync.adapters import http, json_texts
 from mailsync.adapters.graph.mail import GraphClient
@@ -503,7 +506,17 @@ def test_parts_that_are_all_denied_are_asked_for_once_more_with_a_fresh_token():
     assert (set(fetched.found), fetched.refused["m2"].reason, fresh) == ({"m1"}, "graph_forbidden", [1])
 
 
-def test_where_graph_names_a_long_wait_no_further_batch_is_asked():
+def test_an_outage_of_one_message_keeps_no_further_batch_from_being_asked():
+    ids = [f"id-{n}" for n in range(21)]
+    parts = [{"status": 200, "body": {"id": ids[n]}} for n in range(19)]
+    bad = {**part(500, "ErrorContentConversionFailed"), "headers": {"Retry-After": "77"}}
+    client = Client(batch(*parts, bad), batch({"status": 200, "body": {"id": ids[20]}}))
+    fetched = client.messages(ids)
+    assert set(fetched.found) == {*ids[:19], ids[20]}
+    assert {name: error.retry_after for name, error in fetched.refused.items()} == {ids[19]: 77}
+
+
+def test_where_graph_is_asked_too_much_no_further_batch_is_asked():
     ids = [f"id-{n}" for n in range(45)]
     parts = [{"status": 200, "body": {"id": ids[n]}} for n in range(19)]
     client = Client(batch(*parts, {"status": 429, "headers": {"Retry-After": "77"}}))
@@ -571,3 +584,62 @@ def test_half_an_answer_passes(ask, raw):
 def test_a_page_of_history_with_an_odd_link_is_not_its_last():
     with pytest.raises(RetryLater, match="graph_unavailable"):
         Client(Reply(200, {"value": [{"id": "m"}], "@odata.nextLink": 5})).history("inbox", NOW, None, 0)
+
+
+OPERATIONS = {
+    "me": lambda c: c.me(),
+    "folder_id": lambda c: c.folder_id("inbox"),
+    "count": lambda c: c.count("inbox", NOW),
+    "start_delta": lambda c: c.start_delta("inbox", NOW),
+    "follow_delta": lambda c: c.follow_delta(DELTA_LINK),
+    "history": lambda c: c.history("inbox", NOW, None, 0),
+    "messages": lambda c: c.messages(["m1", "m2"]),
+}
+PERSON = {"emailAddress": {"address": "ann@example.org", "name": "Ann"}}
+MESSAGE = {
+    "id": "m1",
+    "receivedDateTime": "2026-01-02T03:04:05Z",
+    "subject": "Hello",
+    "from": PERSON,
+    "toRecipients": [PERSON],
+    "isRead": False,
+    "body": {"contentType": "html", "content": "<p>"},
+    "internetMessageHeaders": [{"name": "X-A", "value": "1"}],
+}
+ERROR = {"error": {"code": "ErrorItemNotFound", "message": "gone", "innerError": {}}}
+ANSWERS = (
+    {"id": "AA", "userPrincipalName": "owner@contoso.example", "mail": None},
+    {"value": [MESSAGE, {"id": "m2", "@removed": {"reason": "deleted"}}], "@odata.deltaLink": DELTA_LINK},
+    {"value": [MESSAGE], "@odata.nextLink": DELTA_LINK, "@odata.count": 1},
+    {"responses": [{"id": "0", "status": 200, "body": MESSAGE}, {"id": "1", "status": 404, "body": ERROR}]},
+    ERROR,
+)
+ODD = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.just([]) | st.just({})
+
+
+def replaced(value, odd, data):
+    """A copy with an oddity in the place of any one part."""
+    if isinstance(value, dict) and value and data.draw(st.booleans()):
+        name = data.draw(st.sampled_from(sorted(value)))
+        return {**value, name: replaced(value[name], odd, data)}
+    if isinstance(value, list) and value and data.draw(st.booleans()):
+        return [replaced(value[0], odd, data), *value[1:]]
+    return odd
+
+
+@given(
+    st.sampled_from(sorted(OPERATIONS)), st.sampled_from(ANSWERS), st.sampled_from([200, 200, 404, 403, 400]), st.data()
+)
+def test_whatever_graph_answers_ends_well_or_in_a_declared_error(operation, answer, status, data):
+    if data.draw(st.booleans()):
+        answer = replaced(answer, data.draw(ODD), data)
+    content = json.dumps(answer).encode()
+    if data.draw(st.booleans()):
+        place, length = data.draw(st.integers(0, len(content))), data.draw(st.integers(0, 3))
+        splinter = data.draw(st.binary(max_size=3) | st.sampled_from([rb"\ud800", b"null", b"\x00"]))
+        content = content[:place] + splinter + content[place + length :]
+    if data.draw(st.booleans()):
+        content = content[: data.draw(st.integers(0, len(content)))]
+    client = Client(*[Reply(status, content)] * 3)
+    with suppress(MailsyncError):
+        OPERATIONS[operation](client)
