@@ -14,6 +14,9 @@ from sandbox.up import stop_on_signals
 
 Row = Callable[..., list[Figure]]
 
+_ONLY_BY_NAME = {"rivals"}
+"""Rows that install what the program does not need."""
+
 
 def _rows() -> dict[str, Row]:
     """Every row by name, in the order in which they are run."""
@@ -22,10 +25,23 @@ def _rows() -> dict[str, Row]:
     from bench.idle import idle
     from bench.imports import imports
     from bench.push import push
+    from bench.rival import rivals
     from bench.tick import tick
     from bench.usage import usage
 
-    rows: tuple[Row, ...] = (backfill, scenes, latency, memory, idle, push, tick, usage, acknowledgement, imports)
+    rows: tuple[Row, ...] = (
+        backfill,
+        scenes,
+        latency,
+        memory,
+        idle,
+        push,
+        tick,
+        usage,
+        acknowledgement,
+        imports,
+        rivals,
+    )
     return {row.__name__: row for row in rows}
 
 
@@ -38,7 +54,7 @@ def main() -> int:
         epilog="Needs an idle machine: other work on it widens the spread. docs/performance.md explains the rows.",
     )
     parser.add_argument(
-        "rows", nargs="*", metavar="ROW", choices=[[], *rows], help=f"of {', '.join(rows)} (default: all)"
+        "rows", nargs="*", metavar="ROW", choices=[[], *rows], help=f"of {', '.join(rows)} (default: all but rivals)"
     )
     parser.add_argument("--pairs", type=int, default=5, help="how often the two sides are measured in turn (default 5)")
     parser.add_argument(
@@ -52,7 +68,7 @@ def main() -> int:
     figures: list[Figure] = []
     broken = False
     with Services() as services:
-        for name in arguments.rows or rows:
+        for name in arguments.rows or [row for row in rows if row not in _ONLY_BY_NAME]:
             try:
                 figures += _run(name, rows[name], services, arguments.pairs)
             except (RuntimeError, SandboxError) as error:  # the other rows' figures are not lost with it

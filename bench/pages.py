@@ -81,6 +81,7 @@ class Mailbox:
     def folder(self, name: str) -> Folder:
         """A folder by its name or id, made when it is first asked for."""
         known = next((folder for folder in self._folders.values() if name == folder.id), None)
+        name = name.lower()
         if known is None and name not in self._folders:
             made = self._folders[name] = Folder(name, self.kind, self._first)
             self._by_id |= dict(zip(made.ids, made.whole, strict=True))
@@ -115,7 +116,7 @@ class Mailbox:
         if not name:
             return _response(b'{"id":"bbbbbbbb-0000-4000-8000-00000000000b","userPrincipalName":"hello@contoso.com"}')
         folder = self.folder(name)
-        if below == "messages/delta":
+        if below in {"messages/delta", "messages/delta()"}:
             return self._delta(name, folder, query, size)
         if below == "messages":
             return _response(self._list(name, folder, query))

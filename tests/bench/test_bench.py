@@ -13,7 +13,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from bench import __main__ as command
-from bench import corpus
+from bench import corpus, rival
 from bench.counting import counted
 from bench.imports import heavy_imports
 from bench.measure import Bound, Figure, percentile, rounds
@@ -213,3 +213,22 @@ def test_the_command_fails_where_a_target_is_missed(monkeypatch, capsys):
 
 def test_a_cold_start_imports_nothing_heavy():
     assert heavy_imports() == []
+
+
+def test_rivals_are_pinned_and_run_only_when_they_are_named(monkeypatch, capsys):
+    requirements = (rival.SCRIPTS / "requirements.txt").read_text().splitlines()
+    assert all("==" in line for line in requirements if not line.startswith("#"))
+    assert {side[0] for side in rival.SIDES.values()} == {path.name for path in rival.SCRIPTS.glob("*_*.py")} - {
+        "__init__.py"
+    }
+    named = []
+
+    def row(name):
+        return lambda services, number, say: named.append(name) or []
+
+    monkeypatch.setattr(command, "_rows", lambda: {"rivals": row("rivals"), "other": row("other")})
+    monkeypatch.setattr(sys, "argv", ["bench"])
+    assert command.main() == 0
+    monkeypatch.setattr(sys, "argv", ["bench", "rivals"])
+    assert command.main() == 0
+    assert named == ["other", "rivals"]
