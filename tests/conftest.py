@@ -1,11 +1,15 @@
 """Services that suites share: each is started once a session, by the first test that asks for it."""
 
 import pytest
+from hypothesis import settings
 
 from mailsync.adapters.storage.services import TABLES, create_all, queue_service, table_service
 from mailsync.settings import Storage
 from sandbox.azurite import Azurite
 from sandbox.certificates import write_certificates
+
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")  # how long one example takes says how busy the machine is, and nothing of the code
 
 
 @pytest.fixture(scope="session")
