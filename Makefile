@@ -8,7 +8,7 @@ ARGS ?=
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
-COMPILE := $(PY) -m piptools compile --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+COMPILE := $(PY) -m piptools compile --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
 	--no-emit-options --strip-extras --no-header --annotation-style=line --quiet --allow-unsafe
 
 # Python 3.13 and no other: python3.13, else a python3 that is 3.13, else uv's. Empty where there is none.

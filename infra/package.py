@@ -59,7 +59,7 @@ def build_with_requirements(package: Path = BUILT_PACKAGE, folder: Path = BUILT)
     command = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-compile"]
     command += ["--requirement", str(ROOT / "requirements.txt"), "--target", str(folder / SITE_PACKAGES)]
     # For Azure's Python and processor, whatever this machine is. Everything is pinned, so nothing is resolved.
-    command += ["--no-deps", "--only-binary", ":all:", "--implementation", "cp"]
+    command += ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--implementation", "cp"]
     command += ["--python-version", (ROOT / ".python-version").read_text().strip()]
     command += [part for platform in PLATFORMS for part in ("--platform", platform)]
     subprocess.run(command, check=True)

@@ -71,7 +71,20 @@ def test_same_tree_same_bytes(built, tmp_path):
     assert package.build(tmp_path / "again.zip").read_bytes() == built.read_bytes()
 
 
-def test_requirements_are_pinned_and_name_no_index():
-    lines = [line.split("#")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines()]
-    for line in filter(None, lines):
-        assert re.fullmatch(r"[a-z0-9._-]+==[0-9][\w.]*", line), line
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_requirements_are_pinned_with_their_hashes_and_name_no_index(name):
+    text = re.sub(r"^ *#.*\n", "", (ROOT / name).read_text(), flags=re.MULTILINE)
+    requirements = [line.split() for line in text.replace("\\\n", " ").splitlines() if line.strip()]
+    assert requirements
+    for pin, *hashes in requirements:
+        assert re.fullmatch(r"[a-z0-9._-]+==[0-9][\w.]*", pin), pin
+        assert hashes, pin
+        assert all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", each) for each in hashes), pin
+
+
+def test_development_has_the_versions_that_azure_has():
+    pins = [
+        set(re.findall(r"^[a-z0-9._-]+==\S+", (ROOT / name).read_text(), re.MULTILINE))
+        for name in ("requirements.txt", "requirements-dev.txt")
+    ]
+    assert pins[0] <= pins[1]

@@ -58,7 +58,10 @@ def unpacked(tmp_path_factory) -> Unpacked:
     zipfile.ZipFile(package.build(folder / "app.zip")).extractall(folder / "app")
     venv.create(folder / "environment", with_pip=True)
     there = Unpacked(folder / "app", folder / "environment")
-    run(there, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt")
+    # What Azure's remote build runs, which takes hashes from the file itself; here they are also insisted on.
+    # https://github.com/microsoft/Oryx, src/BuildScriptGenerator/Python/PythonBashBuildSnippet.sh.tpl
+    pip = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--prefer-binary")
+    run(there, *pip, "-r", "requirements.txt")
     return there
 
 
