@@ -7,6 +7,7 @@ of another type. None of these may cost more than the place it stands in.
 
 import json
 import logging
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -23,6 +24,9 @@ MOST_LOSSES = 10_000
 
 _WHOLE_NUMBERS = range(-(2**63), 2**64)
 """Those that JSON can be written with again; others become floats."""
+
+_HALF = re.compile("[\ud800-\udfff]")
+"""A whole pair is one character to Python, and not among them."""
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +82,7 @@ def loads(raw: bytes) -> Any:
 def whole(value: Any) -> Any:
     """Puts U+FFFD in the place of halves of surrogate pairs, which no UTF-8 can hold."""
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return value if value.isascii() else _HALF.sub("\ufffd", value)
     if isinstance(value, list):
         return [whole(entry) for entry in value]
     if isinstance(value, dict):
