@@ -36,6 +36,10 @@ ANSWER_WITHIN = 2.4
 READ_AT_ONCE = 64
 """Items whose signatures are checked on the event loop itself, which takes less than a millisecond."""
 
+MOST_TOLERATED = 256 * 1024
+"""Bytes of a body that is read tolerantly where strict reading fails: that takes a hundred times as long, and anybody
+can post."""
+
 _THREADS = 8
 
 _USER = re.compile(r"/?users/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/", re.IGNORECASE)
@@ -173,6 +177,8 @@ def parse(body: bytes) -> tuple[_Items, int]:
     """The items of a POST in which something is odd, and how many are none. Raises Rejected `bad_notifications`."""
     losses: Losses = Counter()
     try:
+        if len(body) > MOST_TOLERATED:
+            raise json_reader.Unreadable("an odd body of this length is no collection")
         items = json_reader.read(body, _decoder, on_loss=losses.update).value
     except json_reader.Unreadable as error:
         raise Rejected("bad_notifications", "The body is not a collection of change notifications.") from error

@@ -267,6 +267,16 @@ def test_an_odd_property_costs_less_than_its_item(webhook, name, value):
     assert hints[OTHER_BOX].created == ("m1",)
 
 
+def test_long_bodies_are_read_strictly_only(webhook):
+    body = f'{{"value": [{json.dumps(webhook.item())}, {{"subscriptionId": "s"}}'.encode()
+    for more, answer in ((b"", 1), (b",5", 1), (b" " * 256 * 1024, 1), (b",5" + b" " * 256 * 1024, None)):
+        if answer:
+            assert webhook.post_body(body + more + b"]}").items == answer
+        else:
+            with pytest.raises(Rejected):
+                webhook.post_body(body + more + b"]}")
+
+
 def test_what_cannot_be_a_client_state_is_forged(webhook):
     for state in ("5", "[]", r'"\ud800"', '{"a": 1}'):
         item = json.dumps(webhook.item(clientState=None))[:-1] + f', "clientState": {state}}}'
