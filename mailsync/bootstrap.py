@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mailsync.accounts.ports import AccountStore
     from mailsync.connect.connector import Connector
     from mailsync.connect.disconnect import Disconnector
+    from mailsync.key_rotation import KeyRotation
     from mailsync.mailboxes.ports import MailboxStore
     from mailsync.one_time import SignInStore
     from mailsync.push.keeper import SubscriptionKeeper
@@ -100,6 +101,13 @@ class App:
         from mailsync.adapters.key_vault.signing_keys import KeyVaultSigningKeys
 
         return KeyVaultSigningKeys(self.settings, lambda: self.signins, utc_now)
+
+    @once
+    def key_rotation(self) -> "KeyRotation":
+        """What makes new ones."""
+        from mailsync.key_rotation import KeyRotation
+
+        return KeyRotation(self.signing_keys, self.mailboxes, utc_now)
 
     @once
     def _notification_queue(self) -> "AsyncHintQueue":

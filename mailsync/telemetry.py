@@ -32,6 +32,7 @@ class Event(StrEnum):
     NOTIFICATIONS_ACCEPTED = "notifications_accepted"
     NOTIFICATIONS_FORGED = "notifications_forged"
     PUSH_DEGRADED = "push_degraded"
+    SIGNING_KEY_ROTATED = "signing_key_rotated"
 
 
 _LEVELS = {

@@ -42,7 +42,7 @@ def disconnect_mailbox(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.route(route="api/signing-key/rotate", methods=["POST"], auth_level=_keyed)
 def rotate_signing_key(req: func.HttpRequest) -> func.HttpResponse:
     """Makes a new signing key: 200 `{"keyId"}`."""
-    return _answer(lambda: {"keyId": app().signing_keys.rotate()})
+    return _answer(lambda: {"keyId": app().key_rotation.rotate()})
 
 
 def _answer(work: Callable[[], Mapping[str, str | None]]) -> func.HttpResponse:

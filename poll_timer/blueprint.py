@@ -1,4 +1,4 @@
-"""Timers: a hint for each mailbox that is due, and the sweeping of expired sign-ins."""
+"""Timers: a hint for each mailbox that is due, the sweeping of expired sign-ins, new signing keys."""
 
 import azure.functions as func
 
@@ -17,3 +17,9 @@ def poll_due_mailboxes(timer: func.TimerRequest) -> None:
 def sweep_sign_ins(timer: func.TimerRequest) -> None:
     """Every hour: deletes sign-ins that nobody finished."""
     app().poller.sweep()
+
+
+@blueprint.timer_trigger(arg_name="timer", schedule="0 41 3 * * *", run_on_startup=False)
+def rotate_signing_key_when_due(timer: func.TimerRequest) -> None:
+    """Every day: makes a new signing key where the newest is a month old."""
+    app().key_rotation.rotate_when_due()

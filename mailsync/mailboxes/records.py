@@ -43,7 +43,8 @@ class History(msgspec.Struct, frozen=True, omit_defaults=True):
 class Subscription(msgspec.Struct, frozen=True, omit_defaults=True):
     """A Graph change-notification subscription to one folder, as Graph granted it.
 
-    `nonce` and `key_id` are in its clientState (see `client_state`). `made_at`: when it was made, `renewed_at`:
+    `nonce` and `key_id` are in its clientState (see `client_state`); `key_id` is empty once that key is kept no
+    longer. `made_at`: when it was made, `renewed_at`:
     when Graph last confirmed it.
     """
 

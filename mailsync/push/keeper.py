@@ -71,6 +71,8 @@ class SubscriptionKeeper:
         """
         if push.is_waiting(record.mailbox, self._clock()):
             return
+        if not push.is_told(hint):  # else the webhook has just verified a clientState
+            record.mailbox = push.orphaned(record.mailbox, self._is_dropped)
         try:
             for folder in record.mailbox.folders:
                 self._tend_or_miss(record, folder, push.step(record.mailbox, folder, hint, self._clock()))
@@ -162,6 +164,13 @@ class SubscriptionKeeper:
         now = self._clock()
         made = Subscription(subscription_id, nonce, key_id, expires_at, made_at=now, renewed_at=now)
         record.mailbox = push.subscribed(record.mailbox, folder.name, made)
+
+    def _is_dropped(self, key_id: str) -> bool:
+        """Whether a signing key is kept no longer. Where the keys cannot be had now, the next poll looks again."""
+        try:
+            return self._keys.find(key_id) is None
+        except MailsyncError:
+            return False
 
     def _granted[Granted](self, ask: Callable[[datetime], Granted]) -> Granted:
         """What Graph grants of the life asked for, or of the older cap where it refuses that."""

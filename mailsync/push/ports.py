@@ -1,6 +1,6 @@
 """Graph's subscriptions and the keys that sign clientStates. `tests/contracts/` holds adapters and fakes to these."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from mailsync.tokens.ports import GetToken
@@ -59,4 +59,8 @@ class SigningKeys(Protocol):
 
         It becomes the current one two minutes later, when whoever meets it can know it.
         """
+        ...
+
+    def rotate_when_older(self, age: timedelta) -> str | None:
+        """`rotate` where there are keys and the newest is older; None where not, or where somebody else does it."""
         ...

@@ -4,7 +4,7 @@ Push only wakes the sync sooner: a subscription that fails costs polls, never ma
 subscription says what Graph granted; the mailbox's `push` says whether it is to be relied on.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -12,11 +12,14 @@ from zlib import crc32
 
 import msgspec
 
-from mailsync.mailboxes.records import Folder, Mailbox, PushState, Subscription
+from mailsync.mailboxes.records import Folder, Mailbox, MailboxState, PushState, Subscription
 from mailsync.schedule.records import Hint
 
 SILENT = "silent"
 """The reason of a push that is subscribed to and yet did not tell of new mail."""
+
+KEY_DROPPED = "signing_key_dropped"
+"""The reason of a push whose notifications cannot be verified any more."""
 
 _LATE = timedelta(minutes=4)
 """Graph tells of a message within three minutes
@@ -42,7 +45,7 @@ def step(mailbox: Mailbox, folder: Folder, hint: Hint, now: datetime) -> Step:
         return Step.NONE
     if kept is None or kept.expires_at <= now:
         return Step.CREATE
-    if mailbox.push_reason == SILENT and mailbox.push_retry_at:
+    if not kept.key_id or (mailbox.push_reason == SILENT and mailbox.push_retry_at):
         return Step.RECREATE
     wanted = kept.id in hint.renew and kept.renewed_at <= hint.at
     return Step.RENEW if wanted or _renewal_due(mailbox, kept) <= now else Step.NONE
@@ -111,6 +114,26 @@ def degraded(mailbox: Mailbox, reason: str, now: datetime, retry_after: float | 
         push_retry_at=now + max(wait, timedelta(seconds=retry_after or 0)),
         push_failures=mailbox.push_failures + 1,
     )
+
+
+def orphaned(mailbox: Mailbox, is_dropped: Callable[[str], bool]) -> Mailbox:
+    """The record with a note at each subscription whose signing key is kept no longer; the same where none is.
+
+    Its notifications count as forged, so it has to be made anew.
+    """
+    folders = tuple(
+        msgspec.structs.replace(folder, subscription=msgspec.structs.replace(folder.subscription, key_id=""))
+        if folder.subscription and folder.subscription.key_id and is_dropped(folder.subscription.key_id)
+        else folder
+        for folder in mailbox.folders
+    )
+    return mailbox if folders == mailbox.folders else replace(mailbox, folders=folders)
+
+
+def due(mailbox: Mailbox, now: datetime) -> Mailbox:
+    """The record of a mailbox whose signing key was dropped: not to be relied on, and seen to at once."""
+    degraded = replace(mailbox, push=PushState.DEGRADED, push_reason=KEY_DROPPED, push_retry_at=None)
+    return replace(degraded, next_poll_at=now) if mailbox.state is MailboxState.ACTIVE else degraded
 
 
 def lost(mailbox: Mailbox, reason: str) -> Mailbox:

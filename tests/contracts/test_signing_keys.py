@@ -132,6 +132,20 @@ class TestContract:
         assert parts.keys.find(second_id) == second
         assert parts.keys.find(third_id)
 
+    def test_a_key_of_an_age_is_followed_by_another_once(self, parts):
+        month = timedelta(days=30)
+        assert parts.keys.rotate_when_older(month) is None
+        assert parts.keys.find("key1") is None
+        first_id, first = parts.keys.current()
+        parts.clock.advance(month.total_seconds())
+        assert parts.keys.rotate_when_older(month) is None
+        parts.clock.advance(1)
+        second_id = parts.keys.rotate_when_older(month)
+        assert second_id not in (None, first_id)
+        assert parts.keys.find(first_id) == first
+        assert parts.keys.find(second_id)
+        assert parts.keys.rotate_when_older(month) is None
+
     def test_a_rotation_may_make_the_first_key(self, parts):
         key_id = parts.keys.rotate()
         assert parts.keys.current() == (key_id, parts.keys.find(key_id))
@@ -229,6 +243,43 @@ def test_of_many_instances_one_makes_the_key(azure, calls):
     assert calls.count("set") == 1
     assert {instance.current() for instance in instances} == got - {("signing_key_being_made", 2)}
     assert azure.locks.rows == {}
+
+
+def test_of_many_instances_one_makes_the_months_key(azure, calls):
+    azure.keys.current()
+    azure.clock.advance(31 * 86_400)
+    calls.clear()
+    instances = [azure.instance() for _ in range(6)]
+    together = threading.Barrier(6, timeout=20)
+
+    def ask(instance):
+        together.wait()
+        return instance.rotate_when_older(timedelta(days=30))
+
+    with ThreadPoolExecutor(6) as pool:
+        made = [key_id for key_id in pool.map(ask, instances) if key_id]
+    assert len(made) == calls.count("set") == 1
+    azure.clock.advance(120)
+    assert {instance.current()[0] for instance in instances} == set(made)
+    assert azure.locks.rows == {}
+
+
+def test_a_month_that_is_not_over_costs_one_read(azure, calls):
+    azure.keys.current()
+    calls.clear()
+    assert azure.keys.rotate_when_older(timedelta(days=30)) is None
+    assert calls == ["get"]
+    assert azure.locks.rows == {}
+
+
+def test_an_instance_that_has_signed_an_hour_ago_signs_with_no_key_that_was_dropped_since(azure):
+    other = azure.instance()
+    first, _ = other.current()
+    for _ in range(2):
+        azure.keys.rotate()
+        azure.clock.advance(120)
+    assert azure.keys.find(first) is None
+    assert other.current()[0] != first
 
 
 def test_a_lock_left_behind_is_broken_once_it_has_expired(azure):

@@ -48,6 +48,11 @@ class FakeSigningKeys:
         self._keys = [made, *self._keys[:1]]
         return made[0]
 
+    def rotate_when_older(self, age: timedelta) -> str | None:
+        self._fail()
+        due = bool(self._keys) and self._clock() - self._keys[0][2] > age
+        return self.rotate() if due else None
+
     def _fail(self) -> None:
         if self.failure:
             raise self.failure

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from mailsync.adapters.storage.message_rows import row_key
 from mailsync.connect.disconnect import Disconnector
+from mailsync.key_rotation import KeyRotation
 from mailsync.mailboxes.ids import mailbox_id
 from mailsync.mailboxes.records import Mailbox
 from mailsync.push.keeper import SubscriptionKeeper
@@ -170,7 +171,7 @@ class World:
     def __post_init__(self) -> None:
         self.directory = FakeRefresh(self.clock)
         self.tokens = TokenKeeper(self.directory, self.vault, self.clock)  # type: ignore[arg-type]
-        self.keys = FakeSigningKeys()
+        self.keys = FakeSigningKeys(self.clock)
         self.subscriptions = FakeSubscriptions(self.clock)
         given = settings(self.folders)
         self.keeper = SubscriptionKeeper(
@@ -196,6 +197,7 @@ class World:
             clock=self.clock,
             sleep=self.clock.advance,
         )
+        self.key_rotation = KeyRotation(self.keys, self.mailboxes, self.clock)
         self.poller = Poller(self.mailboxes, FakeSignInStore(), self.queue, self.clock)
         if not self.connected:
             self.mailboxes.save(MAILBOX)

@@ -21,7 +21,7 @@ def world(monkeypatch):
     world.graph.deliver(START)
     world.hint()
     world.work()
-    parts = SimpleNamespace(disconnector=world.disconnector, signing_keys=world.keys)
+    parts = SimpleNamespace(disconnector=world.disconnector, key_rotation=world.key_rotation)
     monkeypatch.setattr(blueprint, "app", lambda: parts)
     return world
 
@@ -92,6 +92,7 @@ def test_what_is_no_mailbox(world, mailbox_id, status, code):
 def test_the_signing_key_is_rotated(world):
     before, _ = world.keys.current()
     status, answer, _ = rotate()
+    world.clock.advance(120)
     after, key = world.keys.current()
     assert (status, answer) == (200, {"keyId": after})
     assert after != before

@@ -28,6 +28,7 @@ _REREAD_AFTER_FAILURE = timedelta(seconds=5)
 _REREAD_WITHIN = 2.0
 """Seconds to connect, and to the answer."""
 
+_BEING_MADE = "signing_key_being_made"
 _LOCK = "signing-key-lock"
 _LOCKED = timedelta(minutes=2)
 """More than reading and writing the secret can take with all their attempts."""
@@ -74,8 +75,11 @@ class KeyVaultSigningKeys:
         self._making = threading.Lock()
 
     def current(self) -> tuple[str, bytes]:
-        """The newest key that has settled; the only key at once. No call while what was read is fresh."""
-        if not self._is_fresh(_REREAD):
+        """The newest key that has settled; the only key at once. A call a minute at the most.
+
+        So that none signs that has been dropped by two rotations since.
+        """
+        if not self._is_fresh(_REREAD_FOR_UNKNOWN):
             self._read()
         keys = self._keys or self._first()
         settled = [key for key in keys if self._clock() - key.made_at >= SETTLING]
@@ -105,6 +109,27 @@ class KeyVaultSigningKeys:
     def rotate(self) -> str:
         """A few calls, under the lock."""
         return self._change(lambda known: (self._new(), *known[:1]))[0].id
+
+    def rotate_when_older(self, age: timedelta) -> str | None:
+        """One read, and where it is due a few calls more; under the lock it is looked at again."""
+        made: list[_Key] = []
+
+        def rotated(known: tuple[_Key, ...]) -> tuple[_Key, ...]:
+            if not self._is_older(known, age):
+                return known
+            made.append(self._new())
+            return made[0], known[0]
+
+        if self._is_older(self._load(), age):
+            try:
+                self._change(rotated)
+            except RetryLater as error:
+                if error.reason != _BEING_MADE:
+                    raise
+        return made[0].id if made else None
+
+    def _is_older(self, keys: tuple[_Key, ...], age: timedelta) -> bool:
+        return bool(keys) and self._clock() - keys[0].made_at > age
 
     def _first(self) -> tuple[_Key, ...]:
         """Makes the key. Threads that need it meanwhile wait, rather than do without push because of each other."""
@@ -200,8 +225,8 @@ class KeyVaultSigningKeys:
         try:
             locks.put(SignInRecord(_LOCK, "locked", now + _LOCKED))
         except StaleWrite as error:
-            raise RetryLater("signing_key_being_made", "Another instance is making the signing key.", 2) from error
+            raise RetryLater(_BEING_MADE, "Another instance is making the signing key.", 2) from error
         taken = locks.get(_LOCK)
         if taken is None:
-            raise RetryLater("signing_key_being_made", "The lock on the signing key was lost.", 2)
+            raise RetryLater(_BEING_MADE, "The lock on the signing key was lost.", 2)
         return taken

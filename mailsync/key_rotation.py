@@ -1,0 +1,66 @@
+"""New keys for clientStates: made when the operator asks, and by themselves each month.
+
+Two keys are kept. A subscription takes the newest when it is renewed, at the latest within days; what is still
+signed with a key that is kept no longer can only be told from a forgery by making the subscription anew.
+"""
+
+from datetime import timedelta
+
+from mailsync.clock import Clock
+from mailsync.errors import StaleWrite
+from mailsync.mailboxes.ports import MailboxStore
+from mailsync.mailboxes.records import Mailbox
+from mailsync.push import state as push
+from mailsync.push.ports import SigningKeys
+from mailsync.telemetry import Event, emit
+
+AGE = timedelta(days=30)
+"""Of the newest key, at which another is made. Subscriptions live for a week at the most."""
+
+_TRIES = 3
+
+
+class KeyRotation:
+    """Rotates the keys, and wakes the mailboxes that lose push by it."""
+
+    def __init__(self, keys: SigningKeys, mailboxes: MailboxStore, clock: Clock) -> None:
+        self._keys = keys
+        self._mailboxes = mailboxes
+        self._clock = clock
+
+    def rotate(self) -> str:
+        """Makes a new key; returns its id. Raises RetryLater, Misconfigured."""
+        key_id = self._keys.rotate()
+        self._follow_up(key_id)
+        return key_id
+
+    def rotate_when_due(self) -> str | None:
+        """The same where the newest key is a month old, else one look at the keys. Several instances make one key."""
+        key_id = self._keys.rotate_when_older(AGE)
+        if key_id:
+            self._follow_up(key_id)
+        return key_id
+
+    def _follow_up(self, key_id: str) -> None:
+        """Degrades the mailboxes that are signed with a key that has gone, and makes them due.
+
+        One that is missed, because a run holds it, sees for itself with its next poll.
+        """
+        orphans = sum(self._degraded(mailbox) for mailbox in self._mailboxes.list())
+        emit(Event.SIGNING_KEY_ROTATED, key=key_id, degraded=orphans)
+
+    def _degraded(self, mailbox: Mailbox | None) -> bool:
+        for _ in range(_TRIES):
+            if mailbox is None:
+                return False
+            orphaned = push.orphaned(mailbox, lambda key_id: self._keys.find(key_id) is None)
+            if orphaned == mailbox:
+                return False
+            try:
+                self._mailboxes.save(push.due(orphaned, self._clock()))
+            except StaleWrite:
+                mailbox = self._mailboxes.get(mailbox.id)
+                continue
+            emit(Event.PUSH_DEGRADED, mailbox=mailbox.id, reason=push.KEY_DROPPED, failures=mailbox.push_failures)
+            return True
+        return False
