@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from mailsync.accounts.ports import AccountStore
     from mailsync.connect.connector import Connector
     from mailsync.connect.disconnect import Disconnector
-    from mailsync.key_rotation import KeyRotation
     from mailsync.mailboxes.ports import MailboxStore
     from mailsync.one_time import SignInStore
     from mailsync.push.keeper import SubscriptionKeeper
+    from mailsync.push.key_rotation import KeyRotation
     from mailsync.push.notifications import Notifications
     from mailsync.push.ports import SigningKeys, SubscriptionService
     from mailsync.schedule.poller import Poller
@@ -105,7 +105,7 @@ class App:
     @once
     def key_rotation(self) -> "KeyRotation":
         """What makes new ones."""
-        from mailsync.key_rotation import KeyRotation
+        from mailsync.push.key_rotation import KeyRotation
 
         return KeyRotation(self.signing_keys, self.mailboxes, utc_now)
 

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from mailsync.clock import Clock
+from mailsync.schedule.pace import Pace
 from mailsync.schedule.ports import AsyncHintQueue
 from mailsync.schedule.records import Hint
-from mailsync.sync.pace import Pace
 
 _AT_ONCE = 5
 

@@ -18,13 +18,13 @@ from mailsync.mailboxes.ports import MailboxStore
 from mailsync.mailboxes.records import Lease, Looking, Mailbox, MailboxState
 from mailsync.push import state as push
 from mailsync.push.keeper import SubscriptionKeeper
+from mailsync.schedule.pace import Pace
 from mailsync.schedule.ports import HintQueue
 from mailsync.schedule.records import Hint
 from mailsync.settings import Settings
 from mailsync.sync import looks, outcome
 from mailsync.sync.folder_reader import FolderReader, whole_seconds
 from mailsync.sync.merge import RowKey
-from mailsync.sync.pace import Pace
 from mailsync.sync.ports import MailServiceFactory, MessageStore
 from mailsync.sync.row_writer import RowWriter
 from mailsync.sync.run import Limits, Run

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 from mailsync.adapters.storage.message_rows import row_key
 from mailsync.connect.disconnect import Disconnector
-from mailsync.key_rotation import KeyRotation
 from mailsync.mailboxes.ids import mailbox_id
 from mailsync.mailboxes.records import Mailbox
 from mailsync.push.keeper import SubscriptionKeeper
+from mailsync.push.key_rotation import KeyRotation
 from mailsync.schedule.poller import Poller
 from mailsync.schedule.records import Hint
 from mailsync.settings import Settings, Storage

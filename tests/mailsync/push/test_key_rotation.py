@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 
 from mailsync.errors import RetryLater
-from mailsync.key_rotation import KeyRotation
 from mailsync.mailboxes.records import MailboxState, PushState
 from mailsync.push import client_state
+from mailsync.push.key_rotation import KeyRotation
 from tests.mailsync.push.test_push import connected, kept, polled
 
 MONTH = timedelta(days=30)

@@ -1,4 +1,4 @@
-from mailsync.sync.pace import Pace
+from mailsync.schedule.pace import Pace
 from tests.mailsync.world import Clock
 
 
