@@ -64,5 +64,5 @@ $(READY): requirements-dev.txt
 	@if [ -e $(PY) ] && ! $(PY) $(IS_313); then rm -rf $(VENV); fi
 	@if [ ! -e $(PY) ]; then echo 'Making a Python 3.13 environment in $(VENV) …'; $(MAKE_VENV); fi
 	@echo 'Installing the packages of requirements-dev.txt (about a minute) …'
-	@$(PY) -m pip install --quiet --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(PY) -m sandbox.waiting $(PY) -m pip install --quiet --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@

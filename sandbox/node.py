@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox import waiting
+
 OLDEST_MAJOR = 22
 """What Azurite asks for in `engines`."""
 
@@ -96,9 +98,7 @@ def _run_npm(node: Node, folder: Path, what: str) -> None:
     command = [*node.npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     environment = os.environ | {"PATH": f"{node.executable.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     try:
-        answer = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=INSTALL_TIMEOUT, check=False
-        )
+        answer = waiting.run(command, cwd=folder, env=environment, capture=True, timeout=INSTALL_TIMEOUT)
     except subprocess.TimeoutExpired as error:
         raise NodeError(f"npm did not finish within {INSTALL_TIMEOUT} s; is the package registry in reach?") from error
     if answer.returncode:
