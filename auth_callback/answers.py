@@ -1,6 +1,5 @@
 """Turns whatever a request ends in, an answer or an error, into a response. No error goes without a page."""
 
-import logging
 from collections.abc import Callable
 from types import TracebackType
 
@@ -10,8 +9,6 @@ from mailsync.bootstrap import app
 from mailsync.errors import MailsyncError, Misconfigured
 from mailsync.settings import is_loopback
 from mailsync.telemetry import Event, emit
-
-_log = logging.getLogger("auth_callback")
 
 
 def answer(request: func.HttpRequest, make: Callable[[], func.HttpResponse]) -> func.HttpResponse:
@@ -41,7 +38,7 @@ def _failed(error: Exception) -> func.HttpResponse:
     from auth_callback import pages
     from auth_callback.refusals import UNEXPECTED
 
-    _log.error("unexpected_error type=%s at=%s", type(error).__qualname__, _place(error.__traceback__))
+    emit(Event.UNEXPECTED_ERROR, type=type(error).__qualname__, at=_place(error.__traceback__))
     return pages.failed(UNEXPECTED, "unexpected_error")
 
 

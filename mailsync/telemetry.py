@@ -31,8 +31,10 @@ class Event(StrEnum):
     TOKEN_UNSAVED = "token_unsaved"  # noqa: S105 - an event's name
     NOTIFICATIONS_ACCEPTED = "notifications_accepted"
     NOTIFICATIONS_FORGED = "notifications_forged"
+    NOTIFICATIONS_NOT_QUEUED = "notifications_not_queued"
     PUSH_DEGRADED = "push_degraded"
     SIGNING_KEY_ROTATED = "signing_key_rotated"
+    UNEXPECTED_ERROR = "unexpected_error"
 
 
 _LEVELS = {
@@ -45,12 +47,17 @@ _LEVELS = {
     Event.KEY_VAULT_THROTTLED: logging.WARNING,
     Event.TOKEN_UNSAVED: logging.WARNING,
     Event.NOTIFICATIONS_FORGED: logging.WARNING,
+    Event.NOTIFICATIONS_NOT_QUEUED: logging.WARNING,
     Event.PUSH_DEGRADED: logging.WARNING,
+    Event.UNEXPECTED_ERROR: logging.ERROR,
 }
 
 
 def emit(event: Event, **fields: object) -> None:
-    """Logs one event. Values are ids, codes, counts and times; never content, addresses or secrets."""
+    """Logs one event. Values are ids, codes, counts and times; never content, addresses or secrets.
+
+    `detail`, the last of an event that ends something, is the error's own sentence.
+    """
     pairs = [f"{name}={_plain(value)}" for name, value in fields.items() if value is not None]
     _log.log(_LEVELS.get(event, logging.INFO), "%s", " ".join([event.value, *pairs]))
 
@@ -78,9 +85,9 @@ class Tally:
 
 
 def _plain(value: object) -> str:
-    """One token a value: no space or control character can start a second pair or a second line; "-" for none.
+    """One token a value: no space, `=` or control character can start a second pair or line; "-" for none.
 
     A line must not end in a blank: Application Insights would cut it off.
     """
     text = f"{value:.3f}" if isinstance(value, float) else str(value)
-    return "".join(c if c.isprintable() and c != " " else "_" for c in text)[:300] or "-"
+    return "".join(c if c.isprintable() and c != " " else "_" for c in text).replace("=", ":")[:300] or "-"

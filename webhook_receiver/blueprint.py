@@ -6,8 +6,6 @@ calls back into this app while the creation is still under way on one of them.
 https://learn.microsoft.com/graph/change-notifications-delivery-webhooks
 """
 
-import logging
-
 import azure.functions as func
 
 from mailsync.bootstrap import app
@@ -23,7 +21,6 @@ RETRY_AFTER = "10"
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]  # azure.functions leaves it untyped
 _open = func.AuthLevel.ANONYMOUS
-_log = logging.getLogger("webhook_receiver")
 _failures = Tally()
 
 
@@ -70,4 +67,4 @@ def _tell(error: MailsyncError) -> None:
     if isinstance(error, Misconfigured):
         emit(Event.MISCONFIGURED, reason=error.reason, detail=error.message)
     else:
-        _log.warning("notifications_not_queued reason=%s count=%d", error.reason, failures)
+        emit(Event.NOTIFICATIONS_NOT_QUEUED, reason=error.reason, count=failures, detail=error.message)

@@ -117,9 +117,14 @@ def _busy(service: str, status: int, seconds: float | None) -> RetryLater:
 
 
 def code_of(error: AzureError) -> str:
-    """The service's own error code, such as `TableNotFound`."""
-    code = getattr(error, "error_code", None) or "no code"
-    return str(getattr(code, "value", code))
+    """The service's own error code, such as `TableNotFound`; of Key Vault's the inner one, `SecretDisabled`."""
+    code = getattr(error, "error_code", None)
+    told = getattr(error, "error", None)
+    if code is None and told is not None:
+        inner = getattr(told, "innererror", None)
+        code = (inner.get("code") if isinstance(inner, Mapping) else None) or getattr(told, "code", None)
+    text = str(getattr(code, "value", code))
+    return text if code and text.isalnum() and text.isascii() else "no code"
 
 
 @cache

@@ -99,7 +99,7 @@ class Connector:
         try:
             return self._finish(answer, cookie)
         except MailsyncError as error:
-            emit(Event.CONNECT_REFUSED, reason=error.reason)
+            emit(Event.CONNECT_REFUSED, reason=error.reason, detail=error.message)
             raise
 
     def connection(self, cookie: str | None) -> Connection | None:
@@ -190,7 +190,7 @@ class Connector:
             self.queue.send(Hint(identity, self.clock()))
         except MailsyncError as error:
             # The mailbox is due already, so the next tick of the poll timer sends the hint.
-            emit(Event.SYNC_DEFERRED, mailbox=identity, reason=error.reason)
+            emit(Event.SYNC_DEFERRED, mailbox=identity, reason=error.reason, detail=error.message)
 
     def _remember(self, label: str, content: bytes, of: AuthorizationRequest | None = None) -> str:
         """Stores a sealed record, under `state` or else under the cookie itself. Returns the cookie."""

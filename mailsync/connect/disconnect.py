@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 
 from mailsync.clock import Clock
 from mailsync.errors import MailsyncError
 from mailsync.mailboxes.leases import Leases
 from mailsync.mailboxes.ports import MailboxStore
+from mailsync.mailboxes.records import MailboxState
 from mailsync.push import state as push
 from mailsync.push.keeper import SubscriptionKeeper
 from mailsync.sync import outcome
@@ -33,12 +34,15 @@ class Disconnector:
 
         Subscriptions first, for deleting them takes the token. Graph may refuse that, or the grant be gone
         already: they end by themselves then, and what they notify of until then is dropped. Returns the reason
-        code of that, "" where no subscription is left.
+        code of that, "" where no subscription is left; for a mailbox that is disconnected, what it was then.
         Raises Rejected for an unknown mailbox, RetryLater where it is at work too long or a service is away.
         """
         run = Leases(self.mailboxes, self.clock, self.sleep).take(mailbox_id)
-        left = self.keeper.retire_all(run.mailbox)
-        run.mailbox = push.off(run.mailbox)
+        if run.mailbox.state is MailboxState.DISCONNECTED:
+            left = run.mailbox.push_reason  # the token is gone: there is nothing to ask Graph with
+        else:
+            left = self.keeper.retire_all(run.mailbox)
+        run.mailbox = replace(push.off(run.mailbox), push_reason=left)
         self.tokens.forget(mailbox_id)
         finish = partial(outcome.disconnected, now=self.clock(), granted_at=run.granted_at)
         fresh = self.mailboxes.get(mailbox_id)

@@ -79,7 +79,8 @@ class SubscriptionKeeper:
         except (ReconnectRequired, StaleWrite):
             raise
         except MailsyncError as error:
-            self._degrade(record, error.reason, error.retry_after if isinstance(error, RetryLater) else None)
+            wait = error.retry_after if isinstance(error, RetryLater) else None
+            self._degrade(record, error.reason, wait, detail=error.message)
         else:
             record.mailbox = push.settled(record.mailbox)
 
@@ -87,7 +88,7 @@ class SubscriptionKeeper:
         """Notes that push is silent, where the run that `hint` woke has found mail that Graph never told of."""
         now = self._clock()
         if push.is_silent(record.mailbox, hint, arrived, now):
-            self._degrade(record, push.SILENT, None)
+            self._degrade(record, push.SILENT, None, detail="Graph did not tell of mail that a poll has found.")
 
     def retire(self, mailbox_id: str, subscriptions: Iterable[Subscription]) -> None:
         """Deletes subscriptions that nothing needs any more, as far as Graph lets it: one that stays ends by itself."""
@@ -185,9 +186,10 @@ class SubscriptionKeeper:
         token = partial(self._tokens.token, mailbox_id, _LASTING)
         return self._subscriptions(token, partial(self._tokens.fresh, mailbox_id))
 
-    def _degrade(self, record: Record, reason: str, retry_after: float | None) -> None:
-        record.mailbox = push.degraded(record.mailbox, reason, self._clock(), retry_after)
-        emit(Event.PUSH_DEGRADED, mailbox=record.mailbox.id, reason=reason, failures=record.mailbox.push_failures)
+    def _degrade(self, record: Record, reason: str, retry_after: float | None, *, detail: str) -> None:
+        mailbox = record.mailbox = push.degraded(record.mailbox, reason, self._clock(), retry_after)
+        failures = mailbox.push_failures
+        emit(Event.PUSH_DEGRADED, mailbox=mailbox.id, reason=reason, failures=failures, detail=detail)
 
 
 def _make_room(folder: Folder, service: SubscriptionService) -> bool:

@@ -19,6 +19,8 @@ AGE = timedelta(days=30)
 
 _TRIES = 3
 
+_KEY_DROPPED = "The key that signed the subscription is kept no longer."
+
 
 class KeyRotation:
     """Rotates the keys, and wakes the mailboxes that lose push by it."""
@@ -61,6 +63,12 @@ class KeyRotation:
             except StaleWrite:
                 mailbox = self._mailboxes.get(mailbox.id)
                 continue
-            emit(Event.PUSH_DEGRADED, mailbox=mailbox.id, reason=push.KEY_DROPPED, failures=mailbox.push_failures)
+            emit(
+                Event.PUSH_DEGRADED,
+                mailbox=mailbox.id,
+                reason=push.KEY_DROPPED,
+                failures=mailbox.push_failures,
+                detail=_KEY_DROPPED,
+            )
             return True
         return False

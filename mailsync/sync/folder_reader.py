@@ -123,7 +123,8 @@ class FolderReader:
         if error.reason != FOLDER_NOT_FOUND:
             raise error
         if not self.folder.problem:
-            emit(Event.SYNC_FAILED, mailbox=self._mailbox_id, reason=error.reason, folder=self.folder.name)
+            name, reason = self.folder.name, error.reason
+            emit(Event.SYNC_FAILED, mailbox=self._mailbox_id, reason=reason, folder=name, detail=error.message)
         self._become(problem=error.reason, subscription=None)
         return True
 

@@ -88,7 +88,7 @@ def disconnected(mailbox: Mailbox, *, now: datetime, granted_at: datetime | None
     """
     if mailbox.granted_at != granted_at:
         return replace(mailbox, next_poll_at=now)
-    without = push.off(_without_error(mailbox))
+    without = replace(push.off(_without_error(mailbox)), push_reason=mailbox.push_reason)
     return replace(without, state=MailboxState.DISCONNECTED, next_poll_at=None)
 
 

@@ -109,9 +109,9 @@ class RowWriter:
             written = [entry for entry in entries if self._stores(entry)] if len(entries) > 1 else []
             if not (written or proven):
                 raise
-            for entry in entries:
-                if entry not in written:
-                    emit(Event.ROW_REFUSED, mailbox=self._mailbox_id, message=entry.message_id, reason=error.reason)
+            reason, detail = error.reason, error.message
+            for refused in (entry.message_id for entry in entries if entry not in written):
+                emit(Event.ROW_REFUSED, mailbox=self._mailbox_id, message=refused, reason=reason, detail=detail)
             return written
         return entries
 

@@ -254,14 +254,15 @@ class Synchronizer:
         event = Event.SYNC_DEFERRED if passing else Event.SYNC_FAILED
         if isinstance(error, Misconfigured):
             event = Event.MISCONFIGURED
-        emit(event, mailbox=mailbox.id, reason=error.reason, delay=delay, failures=mailbox.failures + 1)
+        failures = mailbox.failures + 1
+        emit(event, mailbox=mailbox.id, reason=error.reason, delay=delay, failures=failures, detail=error.message)
         return None
 
     def _lost_grant(self, run: Run, error: MailsyncError) -> None:
         self._tokens.forget(run.mailbox.id)
         run.finish(partial(outcome.lost_grant, error=error, now=self._clock(), granted_at=run.granted_at))
         if run.mailbox.state is MailboxState.NEEDS_RECONNECT:
-            emit(Event.NEEDS_RECONNECT, mailbox=run.mailbox.id, reason=error.reason)
+            emit(Event.NEEDS_RECONNECT, mailbox=run.mailbox.id, reason=error.reason, detail=error.message)
 
 
 def _is_covered(mailbox: Mailbox, hint: Hint) -> bool:

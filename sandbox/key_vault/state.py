@@ -84,10 +84,11 @@ class Vault:
         return found
 
     def add(self, name: str, version: SecretVersion) -> None:
-        """Adds a version. Raises 409 while the name is deleted."""
+        """Adds a version. Raises 409 while the name is deleted, or on its way there or back."""
         name = name.lower()
         if deleted := self._deleted.get(name):
             raise _taken(name, being_deleted=deleted.ready_at > self.clock.now())
+        self._check_recovered(name)
         self._secrets.setdefault(name, []).append(version)
 
     def update(self, name: str, version: str, **changes: object) -> SecretVersion:
@@ -99,7 +100,8 @@ class Vault:
         return new
 
     def delete(self, name: str, lag: float = 0) -> DeletedSecret:
-        """Soft-deletes; complete after `lag` seconds. Raises 404."""
+        """Soft-deletes; complete after `lag` seconds. Raises 404; 409 while it is being recovered."""
+        self._check_recovered(name.lower())
         versions, now = self.versions(name), self.clock.now()
         del self._secrets[name.lower()]
         deleted = self._deleted[name.lower()] = DeletedSecret(versions, now, now + timedelta(seconds=lag))
@@ -119,6 +121,10 @@ class Vault:
         self._secrets[name] = found.versions
         self._recovered_at[name] = self.clock.now() + timedelta(seconds=lag)
         return found.versions[-1]
+
+    def _check_recovered(self, name: str) -> None:
+        if self._recovered_at.get(name, self.clock.now()) > self.clock.now():
+            raise VaultError(409, "Conflict", f"Secret {name} is being recovered.", "ObjectIsBeingRecovered")
 
     def purge(self, name: str) -> None:
         """Removes a deleted secret for good. Raises 404."""

@@ -422,6 +422,17 @@ def test_a_secret_that_is_not_ours_is_the_operators_business(azure, value):
     assert azure.locks.rows == {}
 
 
+def test_a_disabled_secret_names_itself(azure, world):
+    azure.keys.current()
+    world.vault.update("webhook-signing-key", "", enabled=False)
+    fresh = azure.instance()
+    for ask in (fresh.current, fresh.rotate, lambda: fresh.find("key")):
+        with pytest.raises(Misconfigured) as problem:
+            ask()
+        assert problem.value.reason == "signing_key_disabled"
+        assert "webhook-signing-key" in problem.value.message
+
+
 def test_keys_show_in_no_text(azure, caplog):
     key_id, key = azure.keys.current()
     content = azure.world.vault.get(signing_keys.SECRET).value

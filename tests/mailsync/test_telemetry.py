@@ -1,5 +1,6 @@
 """An event's line, and the threads that events come from."""
 
+import ast
 import asyncio
 import logging
 import re
@@ -23,6 +24,7 @@ INVOCATION: ContextVar[str | None] = ContextVar("invocation", default=None)
         ({"mailbox": None}, "sync_poisoned"),
         ({"mailbox": "a", "reason": ""}, "sync_poisoned mailbox=a reason=-"),
         ({"reason": " ", "detail": "two words\nand a line"}, "sync_poisoned reason=_ detail=two_words_and_a_line"),
+        ({"detail": "said: reason=other"}, "sync_poisoned detail=said:_reason:other"),
     ],
 )
 def test_a_line_is_one_token_a_field_and_never_ends_in_a_blank(caplog, fields, line):
@@ -65,3 +67,44 @@ def test_a_page_is_read_ahead_in_the_readers_context():
     finally:
         INVOCATION.reset(token)
     assert pages == ["of the run"]
+
+
+def calls(name: str):
+    """The calls of the program's own functions of that name, or of its loggers, with the file of each."""
+    root = Path(mailsync.__file__).parents[1]
+    packages = ("mailsync", "auth_callback", "health", "management", "webhook_receiver", "poll_timer", "sync_worker")
+    for path in (path for package in packages for path in (root / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and name in ast.unparse(node.func).split("."):
+                yield path, node
+
+
+def test_a_line_with_a_name_and_fields_is_an_event():
+    """What is logged besides is a sentence: nothing that an alert or a panel should have to look for."""
+    texts = [(path.name, ast.unparse(call)) for path, call in calls("_log") if path.name != "telemetry.py"]
+    assert texts
+    assert [text for text in texts if re.search(r"\w=(%|\{)", text[1])] == []
+
+
+ENDINGS = {
+    Event.CONNECT_REFUSED,
+    Event.SYNC_DEFERRED,
+    Event.SYNC_FAILED,
+    Event.NEEDS_RECONNECT,
+    Event.MISCONFIGURED,
+    Event.TOKEN_UNSAVED,
+    Event.PUSH_DEGRADED,
+    Event.ROW_REFUSED,
+    Event.NOTIFICATIONS_NOT_QUEUED,
+}
+
+
+def test_every_event_with_a_reason_has_the_errors_sentence():
+    """Last, so that a query that reads a field by its name meets the field first."""
+    seen = set()
+    for path, call in calls("emit"):
+        names = [each.arg for each in call.keywords]
+        if "reason" in names:
+            assert names[-1] == "detail", f"{path.name}: {ast.unparse(call)}"
+            seen |= {event for event in Event if f"Event.{event.name}" in ast.unparse(call)}
+    assert seen | {Event.SYNC_DEFERRED, Event.SYNC_FAILED} == ENDINGS

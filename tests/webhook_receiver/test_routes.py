@@ -133,7 +133,9 @@ def test_an_outage_is_a_line_now_and_then(post, monkeypatch, webhook, caplog):
     for second in range(12):
         now[0] = float(second)
         post(collection(webhook.item()))
-    assert caplog.messages == [f"notifications_not_queued reason=storage_unavailable count={n}" for n in (1, 10)]
+    assert caplog.messages == [
+        f"notifications_not_queued reason=storage_unavailable count={n} detail=Away." for n in (1, 10)
+    ]
 
 
 @given(st.binary(max_size=200), st.sampled_from(sorted(ROUTES)))

@@ -5,12 +5,15 @@ https://learn.microsoft.com/rest/api/keyvault/secrets/operation-groups
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
-from mailsync.errors import RetryLater
+from mailsync.errors import Misconfigured, RetryLater
 from mailsync.settings import Settings, is_loopback
 from mailsync.telemetry import Event, emit
+
+if TYPE_CHECKING:
+    from azure.core.exceptions import AzureError
 
 TAGS = {"app": "siftrock-inbox-connector"}
 """Tags are shown in lists, so nothing about the owner is among them."""
@@ -18,25 +21,26 @@ TAGS = {"app": "siftrock-inbox-connector"}
 MOST_BYTES = 25_000
 """Size of a secret's value; https://learn.microsoft.com/azure/key-vault/secrets/about-secrets ."""
 
-_PAUSES = (0.0, 1.0, 2.0, 4.0)
-"""Seconds before each attempt to write a name that Key Vault is still deleting or recovering."""
-
-_RECOVERY = 20
-"""Seconds to wait for a recovery, which takes a few."""
+_PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0)
+"""Seconds before each attempt on a name that Key Vault is still deleting or recovering, which takes a few."""
 
 
 class VaultSecrets:
     """The vault's secrets. Threads may share it.
 
     Key Vault has no conditional write: whoever sets a secret holds a lock on it elsewhere.
+    `disabled`: the reason code for a secret that somebody has disabled.
     """
 
-    def __init__(self, settings: Settings, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, settings: Settings, sleep: Callable[[float], None] = time.sleep, *, disabled: str = "secret_disabled"
+    ) -> None:
         from azure.keyvault.secrets import SecretClient
 
         from mailsync.adapters.azure_sdk import LONGEST_WAIT, RETRIES, Transport, credential
 
         self._sleep = sleep
+        self._disabled = disabled
         self._client = SecretClient(
             settings.key_vault_url,
             credential(settings.identity_client_id, settings.key_vault_credential),
@@ -47,13 +51,13 @@ class VaultSecrets:
         )
 
     def get(self, name: str, within: float | None = None) -> str | None:
-        """The newest value, None where there is no such secret. One call.
+        """The newest value, None where there is no such secret. One call. Raises Misconfigured for a disabled one.
 
         `within`: seconds to connect, and again to each part of the answer, of a single attempt.
 
         https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret/get-secret
         """
-        from azure.core.exceptions import ResourceNotFoundError
+        from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
         options: dict[str, Any] = (
             {} if within is None else {"connection_timeout": within, "read_timeout": within, "retry_total": 0}
@@ -63,6 +67,11 @@ class VaultSecrets:
                 return self._client.get_secret(name, **options).value or ""
             except ResourceNotFoundError:
                 return None
+            except HttpResponseError as error:
+                if _code(error) != "SecretDisabled":
+                    raise
+                text = f"The secret {name} is disabled in Key Vault; enable its newest version, or have it made anew."
+                raise Misconfigured(self._disabled, text) from error
 
     def set(self, name: str, value: str, content_type: str) -> None:
         """One call, a few more where a secret of this name was deleted: it is recovered, then written over.
@@ -80,32 +89,46 @@ class VaultSecrets:
                     self._recover(name)
                 else:
                     return
-        raise RetryLater("key_vault_busy", "Key Vault is still deleting an older secret of this name.", 10)
+        raise _busy(name)
 
     def delete(self, name: str) -> None:
         """One call; the secret is soft-deleted where the vault has it so. One that is not there is no error.
 
+        A few more calls where Key Vault is still recovering it: it would be there again otherwise.
+
         https://learn.microsoft.com/rest/api/keyvault/secrets/delete-secret/delete-secret
         """
-        from azure.core.exceptions import ResourceNotFoundError
+        from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
-        with _converted():
-            try:
-                self._client.begin_delete_secret(name)
-            except ResourceNotFoundError:
+        for pause in _PAUSES:
+            self._sleep(pause)
+            with _converted(), suppress(ResourceExistsError):
+                with suppress(ResourceNotFoundError):
+                    self._client.begin_delete_secret(name)
                 return
+        raise _busy(name)
 
     def _recover(self, name: str) -> None:
-        """Recovers a soft-deleted secret. One that is still being deleted, or that is back, is left as it is.
+        """Begins to recover a soft-deleted secret. One that is still being deleted, or that is back, is left as it is.
+
+        The SDK's poller is not asked to wait: it sleeps by itself, and the next attempt to write shows the end too.
 
         https://learn.microsoft.com/rest/api/keyvault/secrets/recover-deleted-secret/recover-deleted-secret
         """
         from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
-        try:
-            self._client.begin_recover_deleted_secret(name).wait(_RECOVERY)
-        except (ResourceNotFoundError, ResourceExistsError):
-            return
+        with suppress(ResourceNotFoundError, ResourceExistsError):
+            self._client.begin_recover_deleted_secret(name)
+
+
+def _busy(name: str) -> RetryLater:
+    return RetryLater("key_vault_busy", f"Key Vault is still deleting or recovering the secret {name}.", 10)
+
+
+def _code(error: "AzureError") -> str:
+    from mailsync.adapters.azure_sdk import code_of
+
+    return code_of(error)
 
 
 @contextmanager

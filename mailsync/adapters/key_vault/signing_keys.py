@@ -64,7 +64,7 @@ class KeyVaultSigningKeys:
         clock: Clock,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._secrets = VaultSecrets(settings, sleep)
+        self._secrets = VaultSecrets(settings, sleep, disabled="signing_key_disabled")
         self._make_locks = locks
         self._clock = clock
         self._keys: tuple[_Key, ...] = ()

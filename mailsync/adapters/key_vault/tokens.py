@@ -12,17 +12,27 @@ from mailsync.tokens.records import StoredToken
 
 CONTENT_TYPE = "application/vnd.siftrock.mailbox-token+json; version=1"
 
+_PAUSES = (0.0, 1.0, 3.0)
+"""Seconds before each attempt to read a secret that should be there."""
+
 
 class KeyVaultTokenVault:
     """Refresh tokens. Threads may share it. Whoever saves holds the mailbox's lease."""
 
     def __init__(self, settings: Settings, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._secrets = VaultSecrets(settings, sleep)
+        self._secrets = VaultSecrets(settings, sleep, disabled="token_disabled")
+        self._sleep = sleep
 
     def load(self, mailbox_id: str) -> StoredToken | None:
-        """One call. Raises ReconnectRequired where the secret is not one that this program wrote."""
-        value = self._secrets.get(_name(mailbox_id))
-        if value is None:
+        """One call; a few more where there is none, as Key Vault says for seconds of one that is being recovered.
+
+        Raises ReconnectRequired where the secret is not one that this program wrote.
+        """
+        for pause in _PAUSES:
+            self._sleep(pause)
+            if (value := self._secrets.get(_name(mailbox_id))) is not None:
+                break
+        else:
             return None
         try:
             token = msgspec.json.decode(value, type=StoredToken)

@@ -288,12 +288,12 @@ def test_what_is_no_refusal_passes_through(failure):
     assert world.nothing_stored()
 
 
-def test_a_refusal_is_logged_by_its_reason_alone(caplog):
+def test_a_refusal_is_logged_by_its_reason_and_our_own_sentence(caplog):
     caplog.set_level(logging.DEBUG)
     world = SignIn(Account("shop", "The Shop"))
     state, cookie = world.start()
     refused(world, answer(state), cookie)
-    assert caplog.messages == ["connect_refused reason=no_account"]
+    assert caplog.messages == ["connect_refused reason=no_account detail=No_Siftrock_account_expects_this_inbox."]
 
 
 def test_an_inbox_of_another_account_pins_no_tenant_to_a_domain():

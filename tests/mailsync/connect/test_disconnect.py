@@ -78,8 +78,11 @@ def test_it_does_not_need_graph_or_a_grant_and_says_what_stays(error, reason):
         world.vault.delete(BOX)
         world.tokens.forget(BOX)
     assert world.disconnector.disconnect(BOX) == reason
-    assert world.mailbox.state is MailboxState.DISCONNECTED
+    first = world.mailbox
+    assert first.state is MailboxState.DISCONNECTED
     assert not world.vault.secrets
+    assert world.disconnector.disconnect(BOX) == reason
+    assert replace(world.mailbox, version=first.version) == first
 
 
 def test_it_waits_for_a_run_that_is_under_way():

@@ -89,9 +89,12 @@ def test_missing(vault):
     assert error.value.error.code == "SecretNotFound"
 
 
-def test_soft_delete_recover_and_purge(vault):
+def test_soft_delete_recover_and_purge(microsoft365, vault):
+    clock = microsoft365.world.clock
     vault.set_secret("mailbox-1", "one")
-    assert vault.begin_delete_secret("mailbox-1").result().scheduled_purge_date > datetime.now(UTC) + timedelta(days=89)
+    vault.begin_delete_secret("mailbox-1")
+    clock.advance(3)
+    assert vault.get_deleted_secret("mailbox-1").scheduled_purge_date > datetime.now(UTC) + timedelta(days=89)
     with pytest.raises(ResourceNotFoundError):
         vault.get_secret("mailbox-1")
     with pytest.raises(ResourceExistsError) as taken:
@@ -101,12 +104,36 @@ def test_soft_delete_recover_and_purge(vault):
         "ObjectIsDeletedButRecoverable",
     )
     assert [deleted.name for deleted in vault.list_deleted_secrets()] == ["mailbox-1"]
-    vault.begin_recover_deleted_secret("mailbox-1").wait()
+    vault.begin_recover_deleted_secret("mailbox-1")
+    clock.advance(3)
     assert vault.get_secret("mailbox-1").value == "one"
     vault.begin_delete_secret("mailbox-1")
+    clock.advance(3)
     vault.purge_deleted_secret("mailbox-1")
     vault.set_secret("mailbox-1", "three")
     assert len(list(vault.list_properties_of_secret_versions("mailbox-1"))) == 1
+
+
+def test_deleting_and_recovering_take_seconds_unordered(microsoft365, vault):
+    clock, waits = microsoft365.world.clock, []
+
+    def settled(call):
+        for second in range(9):
+            try:
+                call()
+            except (ResourceNotFoundError, ResourceExistsError):
+                clock.advance(1)
+            else:
+                return second
+        raise AssertionError("it never ends")
+
+    vault.set_secret("mailbox-1", "one")
+    for _ in range(3):
+        vault.begin_delete_secret("mailbox-1")
+        waits.append(settled(lambda: vault.get_deleted_secret("mailbox-1")))
+        vault.begin_recover_deleted_secret("mailbox-1")
+        waits.append(settled(lambda: vault.get_secret("mailbox-1")))
+    assert set(waits) == {1, 2, 3}
 
 
 def test_slow_deletion(microsoft365, vault):
@@ -125,11 +152,16 @@ def test_slow_deletion(microsoft365, vault):
 def test_slow_recovery(microsoft365, vault):
     vault.set_secret("mailbox-1", "one")
     vault.begin_delete_secret("mailbox-1")
+    microsoft365.world.clock.advance(3)
     microsoft365.world.faults.order("vault-deleting", seconds=30, count=1)
     vault.begin_recover_deleted_secret("mailbox-1")
     assert list(vault.list_properties_of_secrets()) == []
     with pytest.raises(ResourceNotFoundError):
         vault.get_secret("mailbox-1")
+    for call in (lambda: vault.set_secret("mailbox-1", "two"), lambda: vault.begin_delete_secret("mailbox-1")):
+        with pytest.raises(ResourceExistsError) as taken:
+            call()
+        assert taken.value.error.innererror["code"] == "ObjectIsBeingRecovered"
     microsoft365.world.clock.advance(30)
     assert vault.get_secret("mailbox-1").value == "one"
 
@@ -223,6 +255,15 @@ def test_ordered_faults(microsoft365, vault):
     with pytest.raises(HttpResponseError) as outage:
         vault.get_secret("mailbox-1")
     assert outage.value.status_code == 503
+    assert vault.get_secret("mailbox-1").value == "value"
+
+
+def test_a_vault_that_takes_no_writes(microsoft365, vault):
+    vault.set_secret("mailbox-1", "value")
+    microsoft365.world.faults.order("vault-read-only")
+    with pytest.raises(HttpResponseError) as refused:
+        vault.set_secret("mailbox-1", "another")
+    assert (refused.value.status_code, refused.value.error.innererror["code"]) == (403, "ForbiddenByRbac")
     assert vault.get_secret("mailbox-1").value == "value"
 
 
