@@ -24,6 +24,9 @@ class Event(StrEnum):
     SYNC_FAILED = "sync_failed"
     SYNC_POISONED = "sync_poisoned"
     ROW_REFUSED = "row_refused"
+    MESSAGE_REFUSED = "message_refused"
+    HISTORY_SHORT = "history_short"
+    DELTA_ENDLESS = "delta_endless"
     NEEDS_RECONNECT = "needs_reconnect"
     MISCONFIGURED = "misconfigured"
     POLL_TICK = "poll_tick"
@@ -42,6 +45,9 @@ _LEVELS = {
     Event.SYNC_FAILED: logging.WARNING,
     Event.SYNC_POISONED: logging.ERROR,
     Event.ROW_REFUSED: logging.ERROR,
+    Event.MESSAGE_REFUSED: logging.ERROR,
+    Event.HISTORY_SHORT: logging.WARNING,
+    Event.DELTA_ENDLESS: logging.WARNING,
     Event.NEEDS_RECONNECT: logging.WARNING,
     Event.MISCONFIGURED: logging.ERROR,
     Event.KEY_VAULT_THROTTLED: logging.WARNING,

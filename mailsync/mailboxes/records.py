@@ -28,8 +28,11 @@ class History(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `before`: messages received at or before this are still to be read (None: not begun).
     `skip`, `anchor`: where one page was not enough for those at exactly `before`: the place and the id of the
-    last one read.
-    `total`: messages in the window as Graph counted them beforehand; `read`: how many have been read.
+    last one read; `restarts`: how often it was not there.
+    `total`: messages in the window as Graph counted them beforehand, None where it gave no count; `read`: how
+    many have been read, each once.
+    `page_size`: messages to ask for while a page that fails is narrowed down, 0 for as many as usual.
+    `tries`: runs in a row that came no further.
     """
 
     before: datetime | None = None
@@ -38,6 +41,9 @@ class History(msgspec.Struct, frozen=True, omit_defaults=True):
     total: int | None = None
     read: int = 0
     done: bool = False
+    page_size: int = 0
+    tries: int = 0
+    restarts: int = 0
 
 
 class Subscription(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -66,6 +72,12 @@ class Folder(msgspec.Struct, frozen=True, omit_defaults=True):
     `filtered`: the delta query carries the window as its filter, and so is capped by Graph.
     `history`: the walk beside the delta; None: none is needed. `subscription`: Graph's push for this folder.
     `problem`: why this mailbox's folder can't be read, a reason code; it is asked for again with each run.
+    `counted`: messages in the window as Graph counted them when the enumeration began, at `counted_at`.
+    `tries`: runs in a row that came no further than the cursor. `page_size`: messages to ask for while a page
+    that fails is narrowed down, 0 for as many as usual. `narrow`: delta is asked for few properties, since it
+    fails with all. `reached`: how far such an enumeration has come. `reaches`: delta follows only what was
+    received since, as it fails over a message that is older.
+    `idle`: how long this round has brought nothing new. `astray`: how often it has led nowhere.
     """
 
     name: str
@@ -79,6 +91,15 @@ class Folder(msgspec.Struct, frozen=True, omit_defaults=True):
     history: History | None = None
     subscription: Subscription | None = None
     problem: str = ""
+    counted: int | None = None
+    counted_at: datetime | None = None
+    tries: int = 0
+    page_size: int = 0
+    narrow: bool = False
+    reached: datetime | None = None
+    reaches: datetime | None = None
+    idle: int = 0
+    astray: int = 0
 
     @property
     def complete(self) -> bool:

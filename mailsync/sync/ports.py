@@ -20,19 +20,24 @@ class MailService(Protocol):
         """Graph's id of a folder given by well-known name or id."""
         ...
 
-    def count(self, folder: str, since: datetime) -> int:
-        """How many messages of the folder were received since."""
+    def count(self, folder: str, since: datetime, until: datetime | None = None) -> int | None:
+        """How many messages of the folder were received in [since, until]; None where Graph does not say."""
         ...
 
-    def start_delta(self, folder: str, since: datetime | None) -> DeltaPage:
-        """The first page of an enumeration, newest first; `since` None for no filter. Raises FilterRefused."""
+    def start_delta(self, folder: str, since: datetime | None, *, size: int = 0, narrow: bool = False) -> DeltaPage:
+        """The first page of an enumeration, newest first; `since` None for no filter. Raises FilterRefused.
+
+        `size`: messages a page, 0 for as many as usual. `narrow`: with few properties, and none of a body's.
+        """
         ...
 
-    def follow_delta(self, link: str) -> DeltaPage:
+    def follow_delta(self, link: str, *, size: int = 0) -> DeltaPage:
         """The page behind a next or delta link. Raises SyncStateLost; Rejected for a link to another host."""
         ...
 
-    def history(self, folder: str, since: datetime, before: datetime | None, skip: int) -> HistoryPage:
+    def history(
+        self, folder: str, since: datetime, before: datetime | None, skip: int, *, size: int = 0, narrow: bool = False
+    ) -> HistoryPage:
         """Messages received in [since, before] (before None: up to now), newest first, `skip` passed over."""
         ...
 

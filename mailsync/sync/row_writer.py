@@ -6,10 +6,10 @@ from datetime import datetime
 from itertools import batched
 
 from mailsync.clock import Clock
-from mailsync.errors import Rejected, RetryLater, StaleWrite
+from mailsync.errors import MailsyncError, Rejected, RetryLater, StaleWrite
 from mailsync.mailboxes.records import Folder
 from mailsync.sync.merge import RowKey, merge, settled
-from mailsync.sync.ports import MessageStore
+from mailsync.sync.ports import MailService, MessageStore
 from mailsync.sync.records import Message, StoredMessage
 from mailsync.telemetry import Event, emit
 
@@ -21,15 +21,21 @@ _BATCH = 100
 class Written:
     """What changed: messages new to the table, and how many more are marked removed (or fewer).
 
-    `arrived`: when the new ones were received.
+    `arrived`: when the new ones were received. `changed`: entries written, whatever of them has changed.
     """
 
     added: int = 0
     removed: int = 0
     arrived: tuple[datetime, ...] = ()
+    changed: int = 0
 
     def __add__(self, other: "Written") -> "Written":
-        return Written(self.added + other.added, self.removed + other.removed, self.arrived + other.arrived)
+        return Written(
+            self.added + other.added,
+            self.removed + other.removed,
+            self.arrived + other.arrived,
+            self.changed + other.changed,
+        )
 
 
 class RowWriter:
@@ -83,17 +89,27 @@ class RowWriter:
                 stored = self.find(messages)
         raise RetryLater("rows_contended", "rows kept changing while they were written")
 
-    def mark_unseen(self, folder: Folder, hold: Callable[[], None]) -> Written:
+    def mark_unseen(
+        self, folder: Folder, mail: MailService, hold: Callable[[], None], refused: Callable[[str, MailsyncError], None]
+    ) -> Written:
         """Marks removed what is stored of the folder's window and its latest enumeration has not shown.
 
-        `hold` is called before each batch, for there may be many.
+        Each is asked for by its id first, since an enumeration may have left out what is there. `hold` is called
+        before each batch, for there may be many; `refused` with what Graph refuses, which then stays as it is.
         """
         unseen = self._messages.unseen(self._mailbox_id, folder.folder_id or "", folder.generation, folder.since)
         written = Written()
         for entries in batched(unseen, _BATCH, strict=False):
             hold()
-            gone = [Message(entry.message_id, removed=True) for entry in entries]
-            written += self.write(folder, gone, self.find(gone), sighting=False)
+            asked = mail.messages([entry.message_id for entry in entries])
+            for message_id, error in asked.refused.items():
+                refused(message_id, error)
+            here = [message for message in asked.found.values() if _is_in(message, folder)]
+            there = {message.id for message in here} | asked.refused.keys()
+            gone = [Message(entry.message_id, removed=True) for entry in entries if entry.message_id not in there]
+            stored = self.find([*here, *gone])
+            written += self.write(folder, here, stored, sighting=True)
+            written += self.write(folder, gone, stored, sighting=False)
         return written
 
     def _store(self, entries: list[StoredMessage], *, proven: bool) -> list[StoredMessage]:
@@ -135,6 +151,10 @@ class RowWriter:
         return list(entries.values())
 
 
+def _is_in(message: Message, folder: Folder) -> bool:
+    return message.columns.get("parentFolderId", folder.folder_id) == folder.folder_id
+
+
 def _has_row(stored: Mapping[str, StoredMessage], message_id: str) -> bool:
     entry = stored.get(message_id)
     return entry is not None and entry.row_key is not None
@@ -149,5 +169,5 @@ def _counted(stored: Mapping[str, StoredMessage], entries: Iterable[StoredMessag
         is_new = entry.row_key is not None and not known
         received = entry.columns.get("receivedDateTime")
         arrived = (received,) if is_new and isinstance(received, datetime) else ()
-        written += Written(int(is_new), int(is_removed) - int(was_removed), arrived)
+        written += Written(int(is_new), int(is_removed) - int(was_removed), arrived, 1)
     return written

@@ -14,6 +14,7 @@ from functools import partial
 
 from mailsync.clock import Clock
 from mailsync.errors import AccessDenied, MailsyncError, Misconfigured, ReconnectRequired, RetryLater, StaleWrite
+from mailsync.folder_state import whole_seconds
 from mailsync.mailboxes.ports import MailboxStore
 from mailsync.mailboxes.records import Lease, Looking, Mailbox, MailboxState
 from mailsync.push import state as push
@@ -23,7 +24,7 @@ from mailsync.schedule.ports import HintQueue
 from mailsync.schedule.records import Hint
 from mailsync.settings import Settings
 from mailsync.sync import looks, outcome
-from mailsync.sync.folder_reader import FolderReader, whole_seconds
+from mailsync.sync.folder_reader import FolderReader, read_folders
 from mailsync.sync.merge import RowKey
 from mailsync.sync.ports import MailServiceFactory, MessageStore
 from mailsync.sync.row_writer import RowWriter
@@ -201,8 +202,8 @@ class Synchronizer:
             alone=len(run.mailbox.folders) == 1,
         )
         readers = [reader(folder) for folder in run.mailbox.folders]
-        run.everything_new_read = all(reader.forward(backfill, mailbox.last_success_at) for reader in readers)
-        return run.everything_new_read and all(reader.history() for reader in readers)
+        run.everything_new_read, done = read_folders(readers, backfill, mailbox.last_success_at)
+        return done
 
     def _succeeded(self, run: Run) -> None:
         reliable = push.is_reliable(run.mailbox)

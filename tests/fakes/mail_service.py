@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from mailsync.errors import FilterRefused, MailsyncError, Rejected, SyncStateLost
+from mailsync.errors import FilterRefused, MailsyncError, Rejected, RetryLater, SyncStateLost
 from mailsync.mailboxes.records import Profile
 from mailsync.sync.records import DeltaPage, Fetched, HistoryPage, Message
 from mailsync.tokens.ports import GetToken
@@ -17,6 +17,9 @@ from tests.fakes.faults import Faults
 from tests.fakes.graph_mailbox import GraphMailbox, Mail
 
 _LINKS = "https://graph.example/v1.0/me/messages/delta?"
+
+
+_NARROW = {"receivedDateTime", "parentFolderId", "isRead", "subject", "fromAddress", "fromName", "importance"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class _Round:
     items: tuple[_Item, ...]
     end: int
     empty_pages: int
+    narrow: bool
 
 
 @dataclass(slots=True)
@@ -51,6 +55,8 @@ class FakeMailService:
     `stale_pages`: a round's later pages show messages as they were when it began; else as they are.
     `replays`: how many of the entries served last the next delta page repeats (once).
     `empty_pages`: how many empty pages begin each round from now on. `refuse_filter`: 400 to a filter.
+    `unreadable`: messages that fail every page they are on, and whether only one with all properties.
+    `counts`: whether Graph counts. `unlinked`: how many history pages from now on lack the link to the next one.
     `refused`: messages that cannot be read by id, and why. `calls`: the operations called, in order.
     """
 
@@ -72,6 +78,9 @@ class FakeMailService:
     replays: int = 0
     empty_pages: int = 0
     refuse_filter: bool = False
+    unreadable: dict[str, bool] = field(default_factory=dict)
+    counts: bool = True
+    unlinked: int = 0
     refused: dict[str, MailsyncError] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     _faults: Faults = field(default_factory=Faults)
@@ -99,11 +108,13 @@ class FakeMailService:
         self._enter("folder_id")
         return self._home(folder)
 
-    def count(self, folder: str, since: datetime) -> int:
+    def count(self, folder: str, since: datetime, until: datetime | None = None) -> int | None:
         self._enter("count")
-        return sum(_within(mail, since) for mail in self.mailbox.holds(self._home(folder)))
+        there = self.mailbox.holds(self._home(folder))
+        number = sum(_within(mail, since) and (until is None or mail.received <= until) for mail in there)
+        return number if self.counts else None
 
-    def start_delta(self, folder: str, since: datetime | None) -> DeltaPage:
+    def start_delta(self, folder: str, since: datetime | None, *, size: int = 0, narrow: bool = False) -> DeltaPage:
         self._enter("start_delta")
         home = self._home(folder)
         if since is not None and self.refuse_filter:
@@ -113,35 +124,43 @@ class FakeMailService:
         chosen = set(ids if since is None or len(ids) <= self.cap else self.choose(ids, self.cap))
         items = tuple(self._item(mail.id, None) for mail in mails if mail.id in chosen)
         omitted = frozenset() if self.omitted_changes else frozenset(ids) - chosen
-        return self._begin(_Round(home, since, omitted, items, len(self.mailbox.log), self.empty_pages))
+        return self._begin(_Round(home, since, omitted, items, len(self.mailbox.log), self.empty_pages, narrow), size)
 
-    def follow_delta(self, link: str) -> DeltaPage:
+    def follow_delta(self, link: str, *, size: int = 0) -> DeltaPage:
         self._enter("follow_delta")
         if not link.startswith(_LINKS):
             raise Rejected("foreign_link", "a delta link leads to another host")
         kind, _, numbers = link.removeprefix(_LINKS).partition("=")
-        number, _, page = numbers.partition(".")
+        number, _, place = numbers.partition(".")
         known = self._rounds[int(number)] if number.isdecimal() and int(number) < len(self._rounds) else None
         if known is None:
             raise SyncStateLost("the delta link is no longer known")
         if kind == "$skiptoken":
-            return self._page(int(number), known, int(page))
-        return self._begin(self._next_round(known))
+            return self._page(int(number), known, int(place), size)
+        return self._begin(self._next_round(known), size)
 
-    def history(self, folder: str, since: datetime, before: datetime | None, skip: int) -> HistoryPage:
+    def history(
+        self, folder: str, since: datetime, before: datetime | None, skip: int, *, size: int = 0, narrow: bool = False
+    ) -> HistoryPage:
         self._enter("history")
         mails = [
             mail
             for mail in self.mailbox.holds(self._home(folder))
             if since <= mail.received and (before is None or mail.received <= before)
         ]
-        shown = mails[skip : skip + self.history_page_size]
-        messages = tuple(Message(mail.id, dict(mail.columns)) for mail in shown)
-        return HistoryPage(messages, skip + len(shown) < len(mails))
+        shown = mails[skip : skip + (size or self.history_page_size)]
+        self._fail_for([mail.id for mail in shown], narrow)
+        messages = tuple(_shown(Message(mail.id, dict(mail.columns)), narrow) for mail in shown)
+        more = skip + len(shown) < len(mails)
+        if more and self.unlinked:
+            self.unlinked -= 1
+            more = False
+        return HistoryPage(messages, more)
 
     def messages(self, ids: Sequence[str]) -> Fetched:
         self._enter("messages")
-        refused = {message_id: self.refused[message_id] for message_id in ids if message_id in self.refused}
+        there = [message_id for message_id in ids if message_id in self.mailbox.messages]
+        refused = {message_id: self.refused[message_id] for message_id in there if message_id in self.refused}
         shown = {message_id: self.mailbox.render(message_id) for message_id in ids if message_id not in refused}
         return Fetched({message_id: message for message_id, message in shown.items() if message is not None}, refused)
 
@@ -178,32 +197,49 @@ class FakeMailService:
             elif _within(mail, last.since):
                 items.append(self._item(message_id, names if self.partial_updates else None))
         omitted = last.omitted - {message_id for message_id, names in changed.items() if names is None}
-        return _Round(last.folder, last.since, omitted, tuple(items), len(self.mailbox.log), self.empty_pages)
+        return _Round(
+            last.folder, last.since, omitted, tuple(items), len(self.mailbox.log), self.empty_pages, last.narrow
+        )
 
-    def _begin(self, started: _Round) -> DeltaPage:
+    def _begin(self, started: _Round, size: int) -> DeltaPage:
         self._rounds.append(started)
-        return self._page(len(self._rounds) - 1, started, 0)
+        return self._page(len(self._rounds) - 1, started, 0, size)
 
-    def _page(self, number: int, current: _Round, page: int) -> DeltaPage:
-        first = max(0, page - current.empty_pages) * self.page_size
-        items = current.items[first : first + self.page_size] if page >= current.empty_pages else ()
-        last = page >= current.empty_pages and first + self.page_size >= len(current.items)
-        link = f"{_LINKS}$deltatoken={number}" if last else f"{_LINKS}$skiptoken={number}.{page + 1}"
+    def _page(self, number: int, current: _Round, place: int, size: int) -> DeltaPage:
+        """The page at a place: empty pages take one each, messages too."""
+        first = place - current.empty_pages
+        end = first + (size or self.page_size)
+        items = current.items[first:end] if first >= 0 else ()
+        self._fail_for([item.id for item in items if not item.then.removed], current.narrow)
+        last = first >= 0 and end >= len(current.items)
+        following = end + current.empty_pages if first >= 0 else place + 1
+        link = f"{_LINKS}$deltatoken={number}" if last else f"{_LINKS}$skiptoken={number}.{following}"
         served = self._served.setdefault(current.folder, [])
         repeated, self.replays = served[-self.replays :] if self.replays else [], 0
-        shown = [self._now(item, current.folder) for item in repeated]
+        shown = [_shown(self._now(item, current.folder), current.narrow) for item in repeated]
         served.extend(items)
         for item in items:
             if self.stale_pages or item.then.removed:
-                shown.append(item.then)
+                shown.append(_shown(item.then, current.narrow))
             elif not (now := self._now(item, current.folder)).removed:
-                shown.append(now)
+                shown.append(_shown(now, current.narrow))
         return DeltaPage(tuple(shown), link, last)
+
+    def _fail_for(self, ids: Iterable[str], narrow: bool) -> None:
+        if any(message_id in self.unreadable and not (narrow and self.unreadable[message_id]) for message_id in ids):
+            raise RetryLater("graph_unavailable", "Graph answered 500 InternalServerError")
 
     def _now(self, item: _Item, folder: str) -> Message:
         mail = self.mailbox.messages.get(item.id)
         now = self.mailbox.render(item.id, item.names, headers=self.headers_in_delta)
         return now if now and mail and mail.folder == folder else Message(item.id, removed=True)
+
+
+def _shown(message: Message, narrow: bool) -> Message:
+    if not narrow:
+        return message
+    columns = {name: value for name, value in message.columns.items() if name in _NARROW}
+    return Message(message.id, columns, message.removed)
 
 
 def _within(mail: Mail, since: datetime | None) -> bool:

@@ -101,44 +101,45 @@ class GraphClient:
         raw = self._transport.get("folder_id", f"{_folder(folder)}?$select=id")
         return _read("folder_id", raw, partial(json_reader.read, decoder=_id_decoder)).id
 
-    def count(self, folder: str, since: datetime) -> int:
-        """GET …/messages with $count: https://learn.microsoft.com/graph/query-parameters#count-parameter."""
-        window = _encode(f"receivedDateTime ge {_time(since)}")
-        raw = self._transport.get("count", f"{_folder(folder)}/messages?$select=id&$filter={window}&$count=true&$top=1")
-        page = _read("count", raw, wire.page)
-        if page.count is None:
-            raise RetryLater("graph_unavailable", "count: the answer holds no count")
-        return page.count
+    def count(self, folder: str, since: datetime, until: datetime | None = None) -> int | None:
+        """GET …/messages with $count: https://learn.microsoft.com/graph/query-parameters#count-parameter.
 
-    def start_delta(self, folder: str, since: datetime | None) -> DeltaPage:
+        With a filter it is reported to be -1 at times: https://github.com/microsoftgraph/microsoft-graph-docs/issues/3848
+        """
+        window = _encode(_window(since, until))
+        raw = self._transport.get("count", f"{_folder(folder)}/messages?$select=id&$filter={window}&$count=true&$top=1")
+        count = _read("count", raw, wire.page).count
+        return count if count is not None and count >= 0 else None
+
+    def start_delta(self, folder: str, since: datetime | None, *, size: int = 0, narrow: bool = False) -> DeltaPage:
         """GET …/messages/delta: https://learn.microsoft.com/graph/api/message-delta.
 
         The only filter it takes is `receivedDateTime ge` (or `gt`), the only order newest first.
         """
-        path = f"{_folder(folder)}/messages/delta?$select={wire.SELECT}&{_NEWEST_FIRST}"
+        path = f"{_folder(folder)}/messages/delta?$select={_selected(narrow)}&{_NEWEST_FIRST}"
         if since is not None:
             path += f"&$filter={_encode(f'receivedDateTime ge {_time(since)}')}"
         ask = partial(self._transport.get, "start_delta", path, filtered=since is not None)
-        return self._delta("start_delta", by_smaller_pages(self._page_size, _LEAST_OF_DELTA, ask))
+        return self._delta("start_delta", by_smaller_pages(size or self._page_size, _LEAST_OF_DELTA, ask))
 
-    def follow_delta(self, link: str) -> DeltaPage:
+    def follow_delta(self, link: str, *, size: int = 0) -> DeltaPage:
         """GET a next or delta link as it was given: https://learn.microsoft.com/graph/delta-query-messages."""
         ask = partial(self._transport.follow, "follow_delta", link)
-        return self._delta("follow_delta", by_smaller_pages(self._page_size, _LEAST_OF_DELTA, ask))
+        return self._delta("follow_delta", by_smaller_pages(size or self._page_size, _LEAST_OF_DELTA, ask))
 
-    def history(self, folder: str, since: datetime, before: datetime | None, skip: int) -> HistoryPage:
+    def history(
+        self, folder: str, since: datetime, before: datetime | None, skip: int, *, size: int = 0, narrow: bool = False
+    ) -> HistoryPage:
         """GET …/messages: https://learn.microsoft.com/graph/api/mailfolder-list-messages.
 
         What $orderby names must come first in $filter, or Graph answers InefficientFilter. Exchange filters by
         times with fractions but shows whole seconds, so `le` with a time it has shown would leave out the rest of
         that second.
         """
-        window = f"receivedDateTime ge {_time(since)}"
-        if before is not None:
-            window += f" and receivedDateTime lt {_time(before.replace(microsecond=0) + timedelta(seconds=1))}"
-        path = f"{_folder(folder)}/messages?$select={wire.SELECT}&$filter={_encode(window)}&{_NEWEST_FIRST}"
+        window = _encode(_window(since, before))
+        path = f"{_folder(folder)}/messages?$select={_selected(narrow)}&$filter={window}&{_NEWEST_FIRST}"
         raw = by_smaller_pages(
-            self._page_size,
+            size or self._page_size,
             _LEAST_OF_HISTORY,
             lambda pages: self._transport.get("history", f"{path}&$top={pages.size}&$skip={skip}", pages),
         )
@@ -243,6 +244,17 @@ def _may_want_a_fresh_token(outcome: object) -> bool:
 
 def _wait(error: RetryLater) -> float:
     return error.retry_after or 0.0
+
+
+def _window(since: datetime, until: datetime | None) -> str:
+    window = f"receivedDateTime ge {_time(since)}"
+    if until is not None:
+        window += f" and receivedDateTime lt {_time(until.replace(microsecond=0) + timedelta(seconds=1))}"
+    return window
+
+
+def _selected(narrow: bool) -> str:
+    return wire.NARROW_SELECT if narrow else wire.SELECT
 
 
 def _folder(folder: str) -> str:

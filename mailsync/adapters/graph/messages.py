@@ -22,6 +22,12 @@ SELECT = (
 )
 """The properties that the contract stores; `id` comes with every message."""
 
+NARROW_SELECT = (
+    "internetMessageId,conversationId,parentFolderId,receivedDateTime,sentDateTime,subject,from,importance,isRead,"
+    "hasAttachments"
+)
+"""What a message can be shown with although its content can't be converted."""
+
 _FIRST_TIME = datetime(1601, 1, 1, tzinfo=UTC)
 """The first that an Edm.DateTime can be; year 9999, which is the last, is Python's last too.
 

@@ -92,11 +92,11 @@ class Moody(FakeMailService):
 
     follows = 0
 
-    def follow_delta(self, link: str) -> DeltaPage:
+    def follow_delta(self, link: str, *, size: int = 0) -> DeltaPage:
         self.follows += 1
         if self.follows % 2:
             raise DENIED
-        return super().follow_delta(link)
+        return super().follow_delta(link, size=size)
 
 
 def test_a_page_between_denials_proves_access():

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
+from mailsync import delta_reader
 from mailsync.adapters.storage.queue import decode_poison
 from mailsync.errors import AccessDenied, Misconfigured, ReconnectRequired, Rejected, RetryLater, SyncStateLost
 from mailsync.mailboxes.records import Lease, MailboxState, PushState
 from mailsync.schedule.records import Hint
-from mailsync.sync import folder_reader
 from mailsync.sync.run import Limits
 from tests.fakes.mail_service import FakeMailService
 from tests.mailsync.world import BOX, START, MortalMessages, World
@@ -23,11 +23,11 @@ class Interrupted(FakeMailService):
 
     meanwhile: Callable[[], object] | None = None
 
-    def follow_delta(self, link):
+    def follow_delta(self, link, *, size=0):
         meanwhile, self.meanwhile = self.meanwhile, None
         if meanwhile:
             meanwhile()
-        return super().follow_delta(link)
+        return super().follow_delta(link, size=size)
 
 
 def synced(**more) -> World:
@@ -219,7 +219,7 @@ def test_a_long_wait_goes_back_to_the_queue_and_nothing_is_asked_before():
 
 def test_waits_without_a_time_double_up_to_an_hour():
     world = synced()
-    world.service.fail(RetryLater("graph_unavailable", "out"), "follow_delta", times=12)
+    world.service.fail(RetryLater("graph_throttled", "busy"), "follow_delta", times=12)
     world.clock.advance(300)
     world.hint()
     delays = []
@@ -284,7 +284,7 @@ def test_an_unknown_mailbox_is_skipped(caplog):
 
 
 def test_a_huge_mailbox_goes_on_in_runs_of_its_own_and_new_mail_does_not_wait(monkeypatch):
-    monkeypatch.setattr(folder_reader, "FILTERED_CAP", 20)
+    monkeypatch.setattr(delta_reader, "FILTERED_CAP", 20)
     world = World(limits=Limits(pages=4))
     world.service.page_size = world.service.history_page_size = 5
     world.service.cap = 20
@@ -504,7 +504,7 @@ def test_a_folder_made_anew_under_its_name_is_found_by_it():
 
 
 def test_a_folder_that_vanishes_while_its_history_is_read_stops_nothing(monkeypatch):
-    monkeypatch.setattr(folder_reader, "FILTERED_CAP", 10)
+    monkeypatch.setattr(delta_reader, "FILTERED_CAP", 10)
     world = World(folders=("archive", "inbox"), limits=Limits(pages=6))
     world.service.page_size = world.service.history_page_size = 5
     world.service.cap = 10

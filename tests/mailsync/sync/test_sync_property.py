@@ -1,5 +1,6 @@
 """Whatever happens, in whatever order: in the end the table tells the mailbox's history."""
 
+import logging
 from datetime import timedelta
 
 import pytest
@@ -7,11 +8,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from mailsync.errors import Misconfigured, Rejected, RetryLater
+from mailsync import delta_reader
+from mailsync.errors import AccessDenied, Misconfigured, Rejected, RetryLater
 from mailsync.mailboxes.records import PushState
 from mailsync.push import client_state
 from mailsync.schedule.records import Hint
-from mailsync.sync import folder_reader
 from mailsync.sync.run import Limits
 from tests.mailsync.world import BOX, START, World
 
@@ -31,7 +32,36 @@ ERRORS_OF_PUSH = st.sampled_from(
         Misconfigured("key_vault_refused", "the operator must act"),
     )
 )
+LASTING = ("start_delta", "follow_delta", "history", "folder_id", "count")
+"""What may be away for long without a word being due: messages that cannot be fetched for long are told of."""
 OPERATIONS = ("start_delta", "follow_delta", "history", "messages", "folder_id")
+
+
+REFUSALS = (
+    Rejected("graph_refused", "Graph answered 400 ErrorInvalidIdMalformed"),
+    RetryLater("graph_unavailable", "Graph answered 500 ErrorContentConversionFailed"),
+    RetryLater("graph_unavailable", "Graph answered 503", 20.0),
+    AccessDenied("access_denied", "Graph answered 403 ErrorAccessDenied"),
+)
+SURE = ("receivedDateTime", "parentFolderId", "isRead", "subject", "importance")
+"""What delta shows of a message that cannot be fetched whole."""
+
+
+class Told(logging.Handler):
+    """Ids of the messages that events say were refused, and of those that were left out altogether."""
+
+    def __init__(self):
+        super().__init__()
+        self.refused: set[str] = set()
+        self.left_out: set[str] = set()
+
+    def emit(self, record):
+        event, _, pairs = record.getMessage().partition(" ")
+        if event == "message_refused":
+            fields = dict(pair.split("=") for pair in pairs.split())
+            self.refused.add(fields["message"])
+            if fields["stored"] == "false":
+                self.left_out.add(fields["message"])
 
 
 class Mailbox(RuleBasedStateMachine):
@@ -46,6 +76,9 @@ class Mailbox(RuleBasedStateMachine):
         service.refuse_filter = refuse
         service.choose = lambda ids, cap: [ids[(place + shift) % len(ids)] for place in range(cap)]
         self.ids: list[str] = []
+        self.spoilt: set[str] = set()
+        self.told = Told()
+        logging.getLogger("mailsync").addHandler(self.told)
 
     @rule(age=AGES, folder=st.sampled_from(FOLDERS), many=st.integers(1, 6))
     def deliver(self, age, folder, many):
@@ -85,6 +118,29 @@ class Mailbox(RuleBasedStateMachine):
     @rule(operation=st.sampled_from(OPERATIONS), after=st.integers(0, 4), wait=st.sampled_from((None, 7.0, 120.0)))
     def throttle(self, operation, after, wait):
         self.world.service.fail(RetryLater("graph_throttled", "wait", wait), operation, after=after)
+
+    @rule(operation=st.sampled_from(LASTING), times=st.integers(1, 12))
+    def break_down(self, operation, times):
+        self.world.service.fail(RetryLater("graph_unavailable", "out"), operation, times=times)
+
+    @rule(data=st.data(), refused=st.sampled_from(REFUSALS), pages=st.booleans())
+    def spoil(self, data, refused, pages):
+        """Graph cannot show a message: not by its id, and perhaps on no page with all its properties."""
+        if self.ids:
+            message_id = data.draw(st.sampled_from(self.ids))
+            self.spoilt.add(message_id)
+            self.world.service.refused[message_id] = refused
+            if pages:
+                self.world.service.unreadable[message_id] = True
+
+    @rule()
+    def mend(self):
+        self.world.service.refused.clear()
+        self.world.service.unreadable.clear()
+
+    @rule(counts=st.booleans(), unlinked=st.integers(0, 3))
+    def miscount(self, counts, unlinked):
+        self.world.service.counts, self.world.service.unlinked = counts, unlinked
 
     @rule(write=st.integers(1, 6), how=st.sampled_from(("none", "half", "all")), rows=st.booleans())
     def die(self, write, how, rows):
@@ -158,7 +214,9 @@ class Mailbox(RuleBasedStateMachine):
     def teardown(self):
         if not hasattr(self, "world"):
             return
+        logging.getLogger("mailsync").removeHandler(self.told)
         world = self.world
+        self.mend()
         world.graph.lagging = False
         world.graph.catch_up()
         world.work()
@@ -191,15 +249,20 @@ class Mailbox(RuleBasedStateMachine):
             here = mail is not None and mail.folder in homes
             assert ("removedDateTime" in row.columns) == (not here), f"{message_id} is {'here' if here else 'gone'}"
         for message_id, mail in world.graph.messages.items():
-            if mail.folder in homes:
-                given = {k: v for k, v in rows[message_id].columns.items() if k not in ("messageId", "syncedDateTime")}
+            if mail.folder not in homes or (message_id not in rows and message_id in self.told.left_out):
+                continue
+            given = {k: v for k, v in rows[message_id].columns.items() if k not in ("messageId", "syncedDateTime")}
+            if message_id in self.spoilt:
+                assert {k: given[k] for k in SURE} == {k: mail.columns[k] for k in SURE}
+            else:
                 assert given == mail.columns
+        assert self.told.refused <= self.spoilt
         assert set(rows) <= world.graph.ever_held("inbox") | world.graph.ever_held("archive")
         assert len(rows) == len(world.messages.rows)
 
 
 def test_the_table_tells_the_mailboxs_history(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder_reader, "FILTERED_CAP", 4)
+    monkeypatch.setattr(delta_reader, "FILTERED_CAP", 4)
     run_state_machine_as_test(
         Mailbox,
         settings=settings(

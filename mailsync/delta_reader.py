@@ -1,0 +1,328 @@
+"""Follows the delta of one folder. A round that Graph does not bring to its end is brought there by other ways.
+
+What keeps failing is asked for again by later runs, then in smaller pages, then in an enumeration with few
+properties, whose messages are fetched one by one, and at last beside the message that Graph cannot show.
+A round that leads nowhere (to the link it came from, to another host, or to pages without news) is left for a
+new enumeration. Each step is bounded, and each thing that is passed over is told.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import NamedTuple, NoReturn
+
+from mailsync.clock import Clock
+from mailsync.errors import FilterRefused, MailsyncError, Rejected, RetryLater
+from mailsync.folder_state import (
+    LONG_PATIENCE,
+    PATIENCE,
+    FolderState,
+    asks_for_time,
+    completed,
+    is_of_the_page,
+    larger,
+    smaller,
+    whole_seconds,
+)
+from mailsync.mailboxes.records import Folder, History
+from mailsync.sync.read_ahead import read_ahead
+from mailsync.sync.records import DeltaPage, Fetched, Message, StoredMessage
+from mailsync.telemetry import Event, emit
+
+FILTERED_CAP = 5_000
+"""A filtered delta enumeration returns this many messages at the most
+(https://learn.microsoft.com/graph/delta-query-messages)."""
+
+_CLOSE_TO = 0.9
+"""This much of the cap is taken for all of it: mail goes on arriving while it is enumerated."""
+
+_OVERLAP = timedelta(days=1)
+
+_IDLE = 2_000
+"""Idleness beyond which a round is taken to have no end: 200 empty pages, or 200,000 messages all known."""
+_EMPTY, _KNOWN, _NEWS = 10, 1, -40
+"""What a page adds to it: one without messages, or with what an earlier one showed; one that changes nothing; news."""
+
+_FIRST_WAIT = 60.0
+_LONGEST_WAIT = 3_600.0
+
+
+class Read(NamedTuple):
+    """A page ready to be written, what is stored of it, and why some of its messages could not be fetched whole."""
+
+    page: DeltaPage
+    stored: dict[str, StoredMessage]
+    fetched: Fetched = Fetched()
+
+
+@dataclass(slots=True)
+class DeltaReader:
+    """One run's reading of one folder's delta.
+
+    `alone`: no other folder is followed, so that what is enumerated for the first time can't be stored yet.
+    `backfill`, `last_success`: how far a new enumeration reaches back.
+    """
+
+    state: FolderState
+    clock: Clock
+    alone: bool
+    backfill: timedelta
+    last_success: datetime | None
+    _begun: bool = field(default=False, init=False)
+    _asked: set[str] = field(default_factory=set, init=False)
+    _shown: set[int] = field(default_factory=set, init=False)
+
+    def round(self) -> bool:
+        """Reads up to the delta link; False where the budget ended before. Raises what Graph raises."""
+        while True:
+            try:
+                return self._pages()
+            except MailsyncError as error:
+                if isinstance(error, Rejected) and error.reason == "foreign_link":
+                    self._count_astray()
+                    raise
+                if not is_of_the_page(error):
+                    raise
+                self._ask_for_less(error)
+
+    def restart(self, **state: object) -> None:
+        """Makes a new enumeration due. Where all is read it needs no more than `backfill`, or since `last_success`."""
+        folder = self.state.folder
+        emit(Event.SYNC_RESET, mailbox=self.state.mailbox_id, generation=folder.generation)
+        since = self.clock() - self.backfill
+        if self.last_success is not None:
+            since = min(since, self.last_success - _OVERLAP)
+        since = max(folder.since, whole_seconds(since)) if folder.complete else folder.since
+        fresh: dict[str, object] = {"cursor": None, "filtered": True, "page_size": 0, "narrow": False, "tries": 0}
+        self.state.become(**{**fresh, "since": since, "reaches": None, "reached": None, "idle": 0, **state})
+        self._begun = False
+
+    # One page after the other
+
+    def _pages(self) -> bool:
+        if self.state.folder.cursor is None and not self._begun:
+            self._begin()
+        last = False
+        for read in read_ahead(self._fetch_first, self._following):
+            last = self._take(read)
+        return last
+
+    def _begin(self) -> None:
+        """Begins an enumeration, and makes the history due where Graph's cap may leave mail out.
+
+        The generation is saved before any row carries it, so that rows of an enumeration that broke off are
+        told from this one's. Mail is counted beforehand, since what goes meanwhile would hide the cap; where
+        Graph gives no count, the cap may have been reached.
+        """
+        folder = self.state.folder
+        folder_id = folder.folder_id or self.state.mail.folder_id(folder.name)
+        at = whole_seconds(self.clock())
+        total = self.state.mail.count(folder.name, folder.since)
+        beside = total is None or total >= FILTERED_CAP * _CLOSE_TO or folder.reaches is not None
+        self.state.become(
+            folder_id=folder_id,
+            generation=folder.generation + 1,
+            enumerating=True,
+            enumerated=0,
+            counted=total,
+            counted_at=at,
+            history=History(total=total) if beside else None,
+        )
+        self._begun = True
+        self.state.progress.save()
+
+    def _fetch_first(self) -> Read:
+        folder = self.state.folder
+        if folder.cursor:
+            return self._fetch(folder.cursor, folder.page_size)
+        mail, size, narrow = self.state.mail, folder.page_size, folder.narrow
+        since = max(folder.since, folder.reaches or folder.since)
+        try:
+            return self._prepared(
+                mail.start_delta(folder.name, since if folder.filtered else None, size=size, narrow=narrow)
+            )
+        except FilterRefused:
+            self.state.become(filtered=False, history=None)
+            return self._prepared(mail.start_delta(folder.name, None, size=size, narrow=narrow))
+
+    def _following(self, read: Read) -> Callable[[], Read] | None:
+        link = read.page.link
+        goes_on = not read.page.last and link not in self._asked and self._passes(read)
+        if not goes_on or not self.state.progress.may_go_on():
+            return None
+        return partial(self._fetch, link, larger(self.state.folder.page_size))
+
+    def _fetch(self, link: str, size: int) -> Read:
+        self._asked.add(link)
+        return self._prepared(self.state.mail.follow_delta(link, size=size))
+
+    def _prepared(self, page: DeltaPage) -> Read:
+        """Fetches whole what delta says too little of."""
+        folder = self.state.folder
+        first_sight = self.alone and folder.enumerating and folder.generation == 1
+        stored = {} if first_sight else self.state.rows.find(page.messages)
+        wanted = dict.fromkeys(m.id for m in page.messages if _wants_whole(m, stored.get(m.id), folder))
+        if not wanted:
+            return Read(page, stored)
+        fetched = self._fetched(list(wanted), alone=len(page.messages) == 1)
+        return Read(replace(page, messages=tuple(completed(m, fetched.found) for m in page.messages)), stored, fetched)
+
+    def _fetched(self, ids: list[str], *, alone: bool) -> Fetched:
+        try:
+            return self.state.mail.messages(ids)
+        except MailsyncError as error:
+            if not alone or not is_of_the_page(error):
+                raise
+            return Fetched(refused=dict.fromkeys(ids, error))
+
+    def _take(self, read: Read) -> bool:
+        """Writes a page and moves on; whether it was the round's last. Raises where the round stays at its place."""
+        page = read.page
+        if not self._passes(read):
+            self._put_off(read)
+        if not page.last and page.link in self._asked:
+            self.state.write(page.messages, read.stored, sighting=False)
+            self._leads_nowhere("Graph's delta led back to a link that it came from")
+        for message_id, error in self._missed(read).items():
+            self._tell_refused(read, message_id, error)
+        written = self.state.write(page.messages, read.stored, sighting=False, **self._after(page))
+        if not page.last:
+            self._judge(page, written.changed > 0)
+            self.state.progress.save()
+        return page.last
+
+    def _after(self, page: DeltaPage) -> dict[str, object]:
+        """How the folder's state changes with this page."""
+        folder = self.state.folder
+        here = [message for message in page.messages if not message.removed]
+        state: dict[str, object] = {"cursor": page.link, "problem": "", "tries": 0}
+        state["page_size"] = larger(folder.page_size)
+        if folder.enumerating:
+            enumerated = folder.enumerated + len(here)
+            state["enumerated"] = enumerated
+            if folder.narrow:
+                state["reached"] = min((m.received for m in here if m.received), default=folder.reached)
+            if page.last and folder.history is None and _falls_short(folder, enumerated):
+                state["history"] = History(total=folder.counted)
+        if page.last:
+            state |= {"enumerating": False, "page_size": 0, "reached": None, "idle": 0, "astray": 0}
+        return state
+
+    # Messages that cannot be fetched whole
+
+    def _passes(self, read: Read) -> bool:
+        """Whether the page can be left: all is there, or was asked for often enough."""
+        refused = self._missed(read)
+        if not refused:
+            return True
+        if any(map(asks_for_time, refused.values())):
+            # After such an answer the messages behind it were not asked for.
+            return len(read.page.messages) == 1 and self.state.folder.tries + 1 >= LONG_PATIENCE
+        others = read.fetched.found or any(entry.row_key for entry in read.stored.values())
+        return self.state.folder.tries + 1 >= (PATIENCE if others else LONG_PATIENCE)
+
+    def _missed(self, read: Read) -> dict[str, MailsyncError]:
+        """What was refused and is not yet stored for this folder; of the others there is what there was."""
+        here = {id_ for id_, entry in read.stored.items() if entry.row_key and self._is_home_of(entry)}
+        return {id_: error for id_, error in read.fetched.refused.items() if id_ not in here}
+
+    def _is_home_of(self, entry: StoredMessage) -> bool:
+        return entry.folder_id == self.state.folder.folder_id
+
+    def _put_off(self, read: Read) -> NoReturn:
+        """Writes what could be had; the cursor stays, so that the rest is asked for again."""
+        refused, folder = self._missed(read), self.state.folder
+        others = [message for message in read.page.messages if message.id not in refused]
+        self.state.write(others, read.stored, sighting=False)
+        waits = [error.retry_after for error in refused.values() if isinstance(error, RetryLater) and error.retry_after]
+        tries = folder.tries + 1
+        size = smaller(folder.page_size) if waits and tries >= PATIENCE else 0
+        self.state.become(tries=tries, page_size=size or folder.page_size)
+        first = next(iter(refused.values()))
+        message = f"{len(refused)} messages could not be fetched whole: {first.message}"
+        raise RetryLater("messages_unread", message, max(waits, default=None))
+
+    def _tell_refused(self, read: Read, message_id: str, error: MailsyncError) -> None:
+        entry = read.stored.get(message_id)
+        shown = any(message.id == message_id and message.received for message in read.page.messages)
+        self.state.tell_refused(message_id, error.reason, stored=shown or bool(entry and entry.row_key))
+
+    # Pages that cannot be had
+
+    def _ask_for_less(self, error: MailsyncError) -> None:
+        """Makes the next request a smaller one, where waiting has not helped and Graph is well otherwise."""
+        folder = self.state.folder
+        tries = folder.tries + 1
+        if tries < PATIENCE:
+            self.state.become(tries=tries)
+            raise error
+        self.state.mail.count(folder.name, folder.since)  # raises where it is not the page that Graph can't give
+        if size := smaller(folder.page_size):
+            self.state.become(page_size=size)
+            if asks_for_time(error):
+                raise error
+        elif not (folder.narrow and folder.enumerating):
+            self.restart(narrow=True)
+        elif tries < LONG_PATIENCE or not folder.filtered:
+            self.state.become(tries=tries)
+            raise error
+        else:
+            self._leave_behind(error)
+
+    def _leave_behind(self, error: MailsyncError) -> None:
+        """Nothing leads past a message: what is newer is followed from here on, what is older is history.
+
+        Raises where not even a delta of what is newer can be had, for then it is no message's fault.
+        """
+        folder = self.state.folder
+        reaches = whole_seconds(folder.reached or self.clock()) + timedelta(seconds=1)
+        self.state.mail.start_delta(folder.name, reaches, size=1)
+        came = False
+        with suppress(RetryLater, Rejected):
+            came = bool(self._fetch_first())
+        if came:
+            raise error  # something else is the matter, or was until just now
+        self.state.tell_refused("unknown", error.reason, stored=False)
+        self.restart(reaches=reaches)
+
+    # Rounds without an end
+
+    def _judge(self, page: DeltaPage, changed: bool) -> None:
+        """Adds up how long the round has brought nothing new."""
+        content = hash(tuple((m.id, m.removed, frozenset(m.columns.items())) for m in page.messages))
+        repeated = not page.messages or content in self._shown
+        weight = _EMPTY if repeated else (_NEWS if changed else _KNOWN)
+        self._shown.add(content)
+        self.state.become(idle=max(0, self.state.folder.idle + weight))
+        if self.state.folder.idle > _IDLE:
+            self._leads_nowhere("Graph's delta goes on without bringing anything new")
+
+    def _leads_nowhere(self, message: str) -> NoReturn:
+        wait = min(_FIRST_WAIT * 2.0 ** min(self.state.folder.astray, 16), _LONGEST_WAIT)
+        self._count_astray()
+        raise RetryLater("delta_endless", message, wait)
+
+    def _count_astray(self) -> None:
+        """After several times at which the round led nowhere, another enumeration may lead on."""
+        times = self.state.folder.astray + 1
+        self.state.become(astray=times, idle=0)
+        if times % PATIENCE == 0:
+            emit(Event.DELTA_ENDLESS, mailbox=self.state.mailbox_id, folder=self.state.folder.name, times=times)
+            self.restart()
+
+
+def _falls_short(folder: Folder, enumerated: int) -> bool:
+    """Whether an enumeration may have left mail out: it came to Graph's cap, or to less than had been counted."""
+    return enumerated < (folder.counted or 0) or (folder.filtered and enumerated >= FILTERED_CAP * _CLOSE_TO)
+
+
+def _wants_whole(message: Message, stored: StoredMessage | None, folder: Folder) -> bool:
+    """Whether delta's word is not enough: headers or more are missing, or it is stored in another folder."""
+    if message.removed:
+        return False
+    if stored is not None and stored.row_key is not None:
+        return folder.narrow or stored.folder_id != folder.folder_id
+    received = message.received
+    return received is None or (received >= folder.since and "headers" not in message.columns)

@@ -1,0 +1,135 @@
+"""Where the reading of one folder stands, and the one way in which that changes: rows first, then the state."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from mailsync.errors import MailsyncError, RetryLater
+from mailsync.mailboxes.records import Folder
+from mailsync.sync.ports import MailService
+from mailsync.sync.records import Message, StoredMessage
+from mailsync.sync.row_writer import RowWriter, Written
+from mailsync.telemetry import Event, emit
+
+PATIENCE = 3
+"""Runs that fail at one place before anything but waiting is tried."""
+
+LONG_PATIENCE = 6
+"""The same where nothing else shows that Graph is well: with the waits between them, a quarter of an hour."""
+
+_SMALLER = (20, 5, 1)
+_USUAL = 100
+"""From this many messages on, a page is asked for as usual again."""
+
+
+class Progress(Protocol):
+    """The run that a folder is read in."""
+
+    def hold(self) -> None:
+        """Makes sure of the lease before rows are written. Raises StaleWrite where it is lost."""
+        ...
+
+    def keep(self, folder: Folder, written: Written) -> None:
+        """Takes note of the folder's new state; the next save writes it."""
+        ...
+
+    def saw(self, messages: Iterable[Message]) -> None:
+        """Takes note of messages that Graph has shown."""
+        ...
+
+    def save(self) -> None:
+        """Saves what was noted. Raises StaleWrite where the lease is lost."""
+        ...
+
+    def may_go_on(self) -> bool:
+        """Whether the run's budget allows one more page."""
+        ...
+
+
+class FolderState:
+    """One folder of one mailbox: `folder` is where it stands, the others what it is read with."""
+
+    def __init__(
+        self, mailbox_id: str, folder: Folder, *, mail: MailService, rows: RowWriter, progress: Progress
+    ) -> None:
+        self.folder = folder
+        self.mailbox_id = mailbox_id
+        self.mail = mail
+        self.rows = rows
+        self.progress = progress
+
+    def write(
+        self, messages: Iterable[Message], stored: Mapping[str, StoredMessage], *, sighting: bool, **state: object
+    ) -> Written:
+        """Writes a page's rows, marks what a whole enumeration has not shown, then notes the new state."""
+        self.progress.hold()
+        self.progress.saw(messages)
+        written = self.rows.write(self.folder, messages, stored, sighting=sighting)
+        folder = replace(self.folder, **state)
+        if folder.generation > 1 and folder.complete and not self.folder.complete:
+            written += self.rows.mark_unseen(folder, self.mail, self.progress.hold, self._unsure)
+        self.folder = folder
+        self.progress.keep(folder, written)
+        return written
+
+    def become(self, **state: object) -> None:
+        """Notes a new state without rows."""
+        self.folder = replace(self.folder, **state)
+        self.progress.keep(self.folder, Written())
+
+    def _unsure(self, message_id: str, error: MailsyncError) -> None:
+        """Whether a message that no enumeration has shown is there can't be told; after some tries it is left so."""
+        folder, walk = self.folder, self.folder.history
+        walking = walk is not None and not walk.done and not folder.enumerating
+        tries = 1 + (walk.tries if walk and walking else folder.tries)
+        if tries >= PATIENCE:
+            return self.tell_refused(message_id, error.reason, stored=True)
+        self.become(history=replace(walk, tries=tries)) if walk and walking else self.become(tries=tries)
+        wait = error.retry_after if isinstance(error, RetryLater) else None
+        raise RetryLater("messages_unread", f"a message could not be asked for: {error.message}", wait)
+
+    def tell_refused(self, message_id: str, reason: str, *, stored: bool) -> None:
+        """Says that a message was passed over. `stored`: as far as it had been shown."""
+        emit(
+            Event.MESSAGE_REFUSED,
+            mailbox=self.mailbox_id,
+            folder=self.folder.name,
+            message=message_id,
+            reason=reason,
+            stored=str(stored).lower(),
+        )
+
+
+def is_of_the_page(error: MailsyncError) -> bool:
+    """Whether a page could not be had for a cause that may lie in a message on it, so that a smaller one may do."""
+    return error.reason in {"graph_unavailable", "graph_unreachable", "graph_refused"}
+
+
+def asks_for_time(error: MailsyncError) -> bool:
+    """Whether Graph wants to be left alone for a while."""
+    return isinstance(error, RetryLater) and (error.retry_after is not None or error.reason == "graph_throttled")
+
+
+def smaller(size: int) -> int:
+    """The number of messages to ask for where `size` (0: as usual) could not be had; 0 where there is no smaller."""
+    return next((step for step in _SMALLER if not size or step < size), 0)
+
+
+def larger(size: int) -> int:
+    """The number of messages to ask for after `size` were had; 0: as usual."""
+    return 0 if size * 2 >= _USUAL else size * 2
+
+
+def completed(message: Message, whole: Mapping[str, Message]) -> Message:
+    """A message with what fetching it whole has added."""
+    more = whole.get(message.id)
+    if more is None or message.removed:
+        return message
+    return Message(message.id, dict(message.columns) | dict(more.columns))
+
+
+def whole_seconds(moment: datetime) -> datetime:
+    """Graph shows times in whole seconds, so the start of a window is compared in them."""
+    return moment.replace(microsecond=0)

@@ -1,0 +1,163 @@
+"""Walks through a folder's older mail by received time, newest first, beside its delta.
+
+The walk trusts no link: each page begins with the last message of the one before, and only a page that brings
+nothing more is the end. An end that falls short of what Graph counts is come back to, and then told.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from msgspec.structs import replace
+
+from mailsync.errors import MailsyncError, RetryLater
+from mailsync.folder_state import PATIENCE, FolderState, asks_for_time, completed, is_of_the_page, larger, smaller
+from mailsync.mailboxes.records import History
+from mailsync.sync.read_ahead import read_ahead
+from mailsync.sync.records import Fetched, HistoryPage, Message
+from mailsync.telemetry import Event, emit
+
+_RESTARTS = 5
+"""How often one instant is read from its start, until its order is taken as it comes."""
+
+
+@dataclass(slots=True)
+class HistoryReader:
+    """One run's part of a walk."""
+
+    state: FolderState
+
+    def walk(self) -> None:
+        """Goes on until the budget or the mail ends. Raises what Graph raises."""
+        while True:
+            try:
+                return self._pages()
+            except MailsyncError as error:
+                if not is_of_the_page(error):
+                    raise
+                self._ask_for_less(error)
+
+    @property
+    def _history(self) -> History:
+        return self.state.folder.history or History()
+
+    def _pages(self) -> None:
+        for page, history in read_ahead(partial(self._fetch, self._history), self._following):
+            if history.done:
+                self._check_end(history)
+            stored = self.state.rows.find_unsettled(self.state.folder, page.messages)
+            self.state.write(page.messages, stored, sighting=True, history=history)
+            self.state.progress.save()
+
+    def _fetch(self, history: History) -> tuple[HistoryPage, History]:
+        folder = self.state.folder
+        place = _place(history)
+        page = self.state.mail.history(folder.name, folder.since, history.before, place, size=history.page_size)
+        return page, walked(history, page)
+
+    def _following(self, read: tuple[HistoryPage, History]) -> Callable[[], tuple[HistoryPage, History]] | None:
+        _, history = read
+        if history.done or not self.state.progress.may_go_on():
+            return None
+        return partial(self._fetch, history)
+
+    def _become(self, **changes: object) -> None:
+        self.state.become(history=replace(self._history, **changes))
+
+    def _check_end(self, history: History) -> None:
+        """Comes back to an end that falls short of what had been counted and still is there; at last, tells of it."""
+        folder = self.state.folder
+        if history.total is not None and history.read >= history.total:
+            return
+        there = self.state.mail.count(folder.name, folder.since, folder.counted_at)
+        total = min((number for number in (there, history.total) if number is not None), default=0)
+        if history.read >= total:
+            return
+        tries = self._history.tries + 1
+        if tries < PATIENCE:
+            self._become(tries=tries)
+            raise RetryLater("history_short", f"Graph counts {total} messages and has shown {history.read}")
+        emit(Event.HISTORY_SHORT, mailbox=self.state.mailbox_id, folder=folder.name, read=history.read, counted=total)
+
+    def _ask_for_less(self, error: MailsyncError) -> None:
+        """Makes the next request a smaller one, where waiting has not helped; the delta has just shown Graph well."""
+        history = self._history
+        if history.tries + 1 < PATIENCE:
+            self._become(tries=history.tries + 1)
+            raise error
+        if size := smaller(history.page_size):
+            self._become(page_size=size)
+            if asks_for_time(error):
+                raise error
+        else:
+            self._pass_over(history, error)
+
+    def _pass_over(self, history: History, error: MailsyncError) -> None:
+        """Leaves the one message behind that makes every page fail, having stored what can be had of it."""
+        place = _place(history)
+        folder = self.state.folder
+        ask = partial(self.state.mail.history, folder.name, folder.since, history.before, size=1, narrow=True)
+        ask(skip=place + 1)  # raises where it is not this message that Graph can't give
+        try:
+            page = ask(skip=place)
+        except MailsyncError as another:
+            if not is_of_the_page(another):
+                raise
+            page = HistoryPage((), more=True)
+            self.state.tell_refused("unknown", error.reason, stored=False)
+        messages = page.messages
+        whole = [completed(message, self._fetched(message).found) for message in messages]
+        stored = self.state.rows.find_unsettled(folder, whole)
+        passed = replace(history, skip=place + 1, anchor="", tries=0, read=history.read + len(messages))
+        self.state.write(whole, stored, sighting=True, history=passed)
+        self.state.progress.save()
+
+    def _fetched(self, message: Message) -> Fetched:
+        try:
+            fetched = self.state.mail.messages([message.id])
+        except MailsyncError as error:
+            if not is_of_the_page(error):
+                raise
+            fetched = Fetched(refused={message.id: error})
+        for message_id, why in fetched.refused.items():
+            self.state.tell_refused(message_id, why.reason, stored=message.received is not None)
+        return fetched
+
+
+def walked(history: History, page: HistoryPage) -> History:
+    """The walk after a page: to be read next is what was received at `before` or earlier, from the anchor on.
+
+    Where the anchor is not where it was, something before it has gone. That matters only where more was passed
+    over than the anchor itself: then the instant is read from its start.
+    """
+    messages = page.messages
+    anchored = bool(history.anchor) and history.page_size != 1
+    found = anchored and bool(messages) and messages[0].id == history.anchor
+    if anchored and not found and history.skip and history.restarts < _RESTARTS:
+        read = max(0, history.read - history.skip - 1)
+        return replace(history, skip=0, anchor="", read=read, restarts=history.restarts + 1, tries=0)
+    new = len(messages) - found
+    moved = replace(history, read=history.read + new, page_size=larger(history.page_size), tries=0)
+    if new:
+        return _onward(moved, messages, _place(history))
+    if found and page.more:
+        return replace(moved, skip=history.skip + 1, anchor="")  # only the anchor: there may be more behind it
+    return replace(moved, done=True)
+
+
+def _onward(history: History, messages: Sequence[Message], place: int) -> History:
+    """The walk after a page with something new on it, which began at `place`."""
+    last = messages[-1].received
+    earliest = min((message.received for message in messages if message.received), default=None)
+    if earliest is None or earliest == history.before:
+        # One instant fills the page, or none of it can be placed in time: only its length leads on.
+        return replace(history, skip=place + len(messages) - 1, anchor=messages[-1].id)
+    tail = sum(message.received == earliest for message in messages)
+    if last != earliest:  # out of order: the instant is read from its start
+        return replace(history, before=earliest, skip=0, anchor="", read=history.read - tail, restarts=0)
+    return replace(history, before=earliest, skip=tail - 1, anchor=messages[-1].id, restarts=0)
+
+
+def _place(history: History) -> int:
+    """How many messages to pass over: a page of one holds the message behind the anchor, any other the anchor too."""
+    return history.skip + (history.page_size == 1 and bool(history.anchor))
