@@ -52,11 +52,11 @@ var alerts alert[] = [
   {
     name: 'poison-messages'
     title: 'Mailbox syncs were given up'
-    description: 'A hint failed five times and went to mailbox-sync-poison, or storage refused a message for good. The mailbox, or the log, shows the reason.'
+    description: 'A hint failed five times and went to mailbox-sync-poison, storage or Graph refused a message for good, Graph counts more mail than it shows, or its delta does not end. The mailbox, or the log, shows the reason.'
     severity: 1
     frequency: 'PT5M'
     window: 'PT5M'
-    query: 'traces | where message startswith "sync_poisoned " or message startswith "row_refused "'
+    query: 'traces | where message startswith "sync_poisoned " or message startswith "row_refused " or message startswith "message_refused " or message startswith "history_short " or message startswith "delta_endless "'
   }
   {
     name: 'misconfigured'

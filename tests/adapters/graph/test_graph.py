@@ -399,9 +399,40 @@ def test_count():
     assert (client.query["$count"], client.query["$top"], client.query["$select"]) == ("true", "1", "id")
 
 
-def test_a_count_that_is_missing_is_asked_for_later():
-    with pytest.raises(RetryLater, match="graph_unavailable"):
-        Client(Reply(200, {"value": []})).count("inbox", NOW)
+@pytest.mark.parametrize("answer", [{}, {"@odata.count": None}, {"@odata.count": -1}, {"@odata.count": "many"}])
+def test_a_count_that_is_none_is_unknown(answer):
+    assert Client(Reply(200, {"value": [{"id": "m"}], **answer})).count("inbox", NOW) is None
+
+
+def test_a_count_may_have_an_end():
+    client = Client(Reply(200, {"value": [], "@odata.count": 0}))
+    assert client.count("inbox", NOW, NOW + timedelta(seconds=5)) == 0
+    assert client.query["$filter"].endswith(" and receivedDateTime lt 2026-01-02T03:04:11Z")
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda c: c.follow_delta(DELTA_LINK, size=5),
+        lambda c: c.start_delta("inbox", NOW, size=5),
+        lambda c: c.history("inbox", NOW, None, 7, size=5),
+    ],
+)
+def test_pages_may_be_asked_for_smaller(ask):
+    client = Client(page())
+    ask(client)
+    assert sizes(client) == [5]
+
+
+@pytest.mark.parametrize(
+    "ask", [lambda c: c.start_delta("inbox", NOW, narrow=True), lambda c: c.history("inbox", NOW, None, 0, narrow=True)]
+)
+def test_a_narrow_page_has_nothing_of_bodies(ask):
+    client = Client(page())
+    ask(client)
+    selected = set(client.query["$select"].split(","))
+    assert {"receivedDateTime", "parentFolderId", "isRead", "subject"} <= selected
+    assert not selected & {"body", "bodyPreview", "internetMessageHeaders"}
 
 
 def test_the_first_page_of_history_has_no_upper_bound():

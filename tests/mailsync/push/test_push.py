@@ -459,8 +459,8 @@ def test_what_is_told_while_a_subscription_is_being_made_waits_for_its_record():
     """Graph may notify before the run that subscribes has saved what it subscribed to."""
 
     class Told(FakeMailService):
-        def start_delta(self, folder, since):
-            page = super().start_delta(folder, since)
+        def start_delta(self, folder, since, **more):
+            page = super().start_delta(folder, since, **more)
             [held] = world.subscriptions.held.values()
             nonce = client_state.nonce(held.client_state)
             arrived.append(self.mailbox.deliver(world.clock()))

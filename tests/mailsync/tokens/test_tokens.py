@@ -293,12 +293,12 @@ def test_a_run_makes_room_for_whoever_waits():
     pages = []
 
     class Interrupted(FakeMailService):
-        def follow_delta(self, link):
+        def follow_delta(self, link, **more):
             if len(pages) == 3:
                 reserved = world.clock() + timedelta(seconds=15)
                 world.mailboxes.save(replace(world.mailboxes.rows[BOX], reserved_until=reserved))
             pages.append(link)
-            return super().follow_delta(link)
+            return super().follow_delta(link, **more)
 
     world = single_use(service=Interrupted(page_size=1))
     for age in range(30):
