@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from mailsync.clock import Clock
-from mailsync.delta_reader import DeltaReader
 from mailsync.errors import FOLDER_NOT_FOUND, MailsyncError, Rejected, RetryLater, SyncStateLost
-from mailsync.folder_state import FolderState, Progress
-from mailsync.history_reader import HistoryReader
 from mailsync.mailboxes.records import Folder
+from mailsync.sync.delta_reader import DeltaReader
+from mailsync.sync.folder_state import FolderState, Progress
+from mailsync.sync.history_reader import HistoryReader
 from mailsync.sync.ports import MailService
 from mailsync.sync.row_writer import RowWriter
 from mailsync.telemetry import Event, emit

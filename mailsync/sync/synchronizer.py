@@ -14,7 +14,6 @@ from functools import partial
 
 from mailsync.clock import Clock
 from mailsync.errors import AccessDenied, MailsyncError, Misconfigured, ReconnectRequired, RetryLater, StaleWrite
-from mailsync.folder_state import whole_seconds
 from mailsync.mailboxes.ports import MailboxStore
 from mailsync.mailboxes.records import Lease, Looking, Mailbox, MailboxState
 from mailsync.push import state as push
@@ -25,6 +24,7 @@ from mailsync.schedule.records import Hint
 from mailsync.settings import Settings
 from mailsync.sync import looks, outcome
 from mailsync.sync.folder_reader import FolderReader, read_folders
+from mailsync.sync.folder_state import whole_seconds
 from mailsync.sync.merge import RowKey
 from mailsync.sync.ports import MailServiceFactory, MessageStore
 from mailsync.sync.row_writer import RowWriter

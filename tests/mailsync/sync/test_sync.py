@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from mailsync import delta_reader
 from mailsync.adapters.storage.queue import decode_poison
 from mailsync.errors import AccessDenied, Misconfigured, ReconnectRequired, Rejected, RetryLater, SyncStateLost
 from mailsync.mailboxes.records import Lease, MailboxState, PushState
 from mailsync.schedule.records import Hint
+from mailsync.sync import delta_reader
 from mailsync.sync.run import Limits
 from tests.fakes.mail_service import FakeMailService
 from tests.mailsync.world import BOX, START, MortalMessages, World

@@ -8,11 +8,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from mailsync import delta_reader
 from mailsync.errors import AccessDenied, Misconfigured, Rejected, RetryLater
 from mailsync.mailboxes.records import PushState
 from mailsync.push import client_state
 from mailsync.schedule.records import Hint
+from mailsync.sync import delta_reader
 from mailsync.sync.run import Limits
 from tests.mailsync.world import BOX, START, World
 

@@ -11,8 +11,8 @@ from functools import partial
 from msgspec.structs import replace
 
 from mailsync.errors import MailsyncError, RetryLater
-from mailsync.folder_state import PATIENCE, FolderState, asks_for_time, completed, is_of_the_page, larger, smaller
 from mailsync.mailboxes.records import History
+from mailsync.sync.folder_state import PATIENCE, FolderState, asks_for_time, completed, is_of_the_page, larger, smaller
 from mailsync.sync.read_ahead import read_ahead
 from mailsync.sync.records import Fetched, HistoryPage, Message
 from mailsync.telemetry import Event, emit

@@ -15,7 +15,8 @@ from typing import NamedTuple, NoReturn
 
 from mailsync.clock import Clock
 from mailsync.errors import FilterRefused, MailsyncError, Rejected, RetryLater
-from mailsync.folder_state import (
+from mailsync.mailboxes.records import Folder, History
+from mailsync.sync.folder_state import (
     LONG_PATIENCE,
     PATIENCE,
     FolderState,
@@ -26,7 +27,6 @@ from mailsync.folder_state import (
     smaller,
     whole_seconds,
 )
-from mailsync.mailboxes.records import Folder, History
 from mailsync.sync.read_ahead import read_ahead
 from mailsync.sync.records import DeltaPage, Fetched, Message, StoredMessage
 from mailsync.telemetry import Event, emit

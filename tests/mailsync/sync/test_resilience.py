@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 import msgspec
 import pytest
 
-from mailsync import delta_reader
 from mailsync.errors import AccessDenied, Rejected, RetryLater
 from mailsync.mailboxes.records import MailboxState
+from mailsync.sync import delta_reader
 from mailsync.sync.records import DeltaPage, Fetched, HistoryPage
 from mailsync.sync.run import Limits
 from tests.fakes.mail_service import FakeMailService
