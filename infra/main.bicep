@@ -183,6 +183,7 @@ module monitoring 'app/monitoring.bicep' = {
   scope: group
   params: {
     workspaceName: '${abbreviations.workspace}${token}'
+    auditWorkspaceName: '${abbreviations.workspace}audit-${token}'
     componentName: componentName
     location: location
     tags: allTags
@@ -229,7 +230,7 @@ module vault 'app/key-vault.bicep' = {
     location: location
     tags: allTags
     access: access
-    workspaceId: monitoring.outputs.workspaceId
+    workspaceId: monitoring.outputs.auditWorkspaceId
   }
 }
 
@@ -332,8 +333,21 @@ module alerts 'app/alerts.bicep' = {
     location: location
     tags: allTags
     componentId: monitoring.outputs.componentId
+    workspaceId: monitoring.outputs.workspaceId
+    auditWorkspaceId: monitoring.outputs.auditWorkspaceId
+    dailyCapGb: logDailyCapGb
     email: alertEmail
     noMailWindow: noMailWindow
+  }
+}
+
+module metricAlerts 'app/metric-alerts.bicep' = {
+  scope: group
+  params: {
+    tags: allTags
+    vaultId: vault.outputs.id
+    mailStorageId: mailStorage.outputs.id
+    actionGroupId: alerts.outputs.actionGroupId
   }
 }
 

@@ -16,6 +16,7 @@ class Event(StrEnum):
     """Every event name."""
 
     MAILBOX_CONNECTED = "mailbox_connected"
+    MAILBOX_DISCONNECTED = "mailbox_disconnected"
     CONNECT_REFUSED = "connect_refused"
     SYNC_COMPLETED = "sync_completed"
     SYNC_SKIPPED = "sync_skipped"

@@ -61,8 +61,8 @@ def test_every_alert_is_explained_under_its_title():
     bicep = (ROOT / "infra/app/alerts.bicep").read_text()
     titles = [title.replace("\\'", "'") for title in re.findall(r"^ +title: '(.*)'$", bicep, re.MULTILINE)]
     told = re.findall(r"^\| ([A-Z][^|]+) \|", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
-    assert len(titles) == 10
-    assert titles == told
+    assert len(titles) > 10
+    assert sorted(titles) == sorted(told)
 
 
 def test_the_schema_explains_every_key_of_a_mailbox():

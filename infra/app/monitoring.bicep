@@ -1,9 +1,12 @@
-metadata description = 'Where telemetry goes: a workspace, Application Insights on it, and the workbook of the operator.'
+metadata description = 'Where telemetry goes: a workspace, Application Insights on it, and the workbook of the operator; and where the vault is audited.'
 
 import { tagSet } from 'types.bicep'
 
 @description('Name of the workspace.')
 param workspaceName string
+
+@description('Name of the workspace of the vault\'s audit log.')
+param auditWorkspaceName string
 
 @description('Name of the Application Insights component.')
 param componentName string
@@ -41,6 +44,22 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' = {
   }
 }
 
+// No cap here: whoever fills the other workspace, by asking for pages, must not end the audit of the vault.
+resource auditWorkspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' = {
+  name: auditWorkspaceName
+  location: location
+  tags: tags
+  properties: {
+    sku: {
+      name: 'PerGB2018'
+    }
+    retentionInDays: retentionDays
+    features: {
+      disableLocalAuth: true
+    }
+  }
+}
+
 resource component 'Microsoft.Insights/components@2020-02-02' = {
   name: componentName
   location: location
@@ -69,6 +88,9 @@ resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
 
 @description('Resource id of the workspace.')
 output workspaceId string = workspace.id
+
+@description('Resource id of the workspace of the audit log.')
+output auditWorkspaceId string = auditWorkspace.id
 
 @description('Resource id of the Application Insights component.')
 output componentId string = component.id

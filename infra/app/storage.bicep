@@ -143,6 +143,9 @@ resource account 'Microsoft.Storage/storageAccounts@2025-08-01' = {
   }
 }
 
+@description('Resource id of the account.')
+output id string = account.id
+
 @description('Address of the blob service.')
 output blobUri string = account.properties.primaryEndpoints.blob
 

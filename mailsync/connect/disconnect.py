@@ -13,6 +13,7 @@ from mailsync.mailboxes.records import MailboxState
 from mailsync.push import state as push
 from mailsync.push.keeper import SubscriptionKeeper
 from mailsync.sync import outcome
+from mailsync.telemetry import Event, emit
 from mailsync.tokens.keeper import TokenKeeper
 from mailsync.tokens.ports import TokenVault
 
@@ -55,4 +56,5 @@ class Disconnector:
             run.finish(lambda mailbox: mailbox)
             raise
         run.finish(finish)
+        emit(Event.MAILBOX_DISCONNECTED, mailbox=mailbox_id)
         return left

@@ -63,12 +63,13 @@ class TestMonitoring:
     @every
     def test_tokens_only_and_bounded(self, snapshot):
         component = only(snapshot, "Microsoft.Insights/components")["properties"]
-        workspace = only(snapshot, "Microsoft.OperationalInsights/workspaces")
+        workspaces = resources(snapshot, "Microsoft.OperationalInsights/workspaces")
+        (capped,) = [each for each in workspaces if each["id"] == component["WorkspaceResourceId"]]
         assert component["DisableLocalAuth"] is True
-        assert component["WorkspaceResourceId"] == workspace["id"]
-        assert workspace["properties"]["features"]["disableLocalAuth"] is True
-        assert workspace["properties"]["workspaceCapping"] == {"dailyQuotaGb": 1}
-        assert workspace["properties"]["retentionInDays"] == 30
+        assert capped["properties"]["workspaceCapping"] == {"dailyQuotaGb": 1}
+        for workspace in workspaces:
+            assert workspace["properties"]["features"]["disableLocalAuth"] is True
+            assert workspace["properties"]["retentionInDays"] == 30
 
     def test_mail_goes_out_only_where_an_address_is_given(self):
         assert not resources("default", "Microsoft.Insights/actionGroups")
@@ -77,6 +78,10 @@ class TestMonitoring:
         assert len(group["properties"]["groupShortName"]) <= 12
         for rule in resources("hardened", "Microsoft.Insights/scheduledQueryRules"):
             assert rule["properties"]["actions"]["actionGroups"] == [group["id"]]
+        for rule in resources("hardened", "Microsoft.Insights/metricAlerts"):
+            assert rule["properties"]["actions"] == [{"actionGroupId": group["id"]}]
+        for rule in resources("default", "Microsoft.Insights/metricAlerts"):
+            assert rule["properties"]["actions"] == []
 
     def test_budget(self):
         assert not resources("default", "Microsoft.Consumption/budgets")

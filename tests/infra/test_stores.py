@@ -82,9 +82,9 @@ class TestStores:
         assert properties["enablePurgeProtection"] is True
         assert "accessPolicies" not in properties
         audit = only(snapshot, "Microsoft.Insights/diagnosticSettings")
-        workspace = only(snapshot, "Microsoft.OperationalInsights/workspaces")
+        workspaces = {each["id"]: each for each in resources(snapshot, "Microsoft.OperationalInsights/workspaces")}
         assert audit["id"].startswith(f"{vault['id']}/")
-        assert audit["properties"]["workspaceId"] == workspace["id"]
+        assert "audit" in workspaces[audit["properties"]["workspaceId"]]["name"]
         assert audit["properties"]["logs"] == [{"categoryGroup": "audit", "enabled": True}]
 
     @every
