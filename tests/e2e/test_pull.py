@@ -3,6 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import pytest
+
 from sandbox.state import PROJECT
 from tests.e2e.product import differences
 
@@ -18,6 +20,16 @@ def test_rows_are_what_graph_answers(product):
     assert all(row["PartitionKey"] == mailbox for row in rows)
     assert [row["receivedDateTime"] for row in rows] == sorted((row["receivedDateTime"] for row in rows), reverse=True)
     assert all(row["body"] and row["headers"] for row in rows)
+
+
+@pytest.mark.parametrize("fault", ["graph-half-surrogates", "graph-bad-bytes", "graph-null-entries"])
+def test_odd_json_costs_no_row_anything(product, fault):
+    address = f"{fault}@pull.example"
+    delivered = product.deliver(address, *sorted(SAMPLES.glob("*.eml")))
+    product.fault(fault, address=address)
+    rows = product.wait_for_rows(product.connect(address), delivered)
+    assert differences(rows, product.truth(address)) == []
+    product.clear_faults()
 
 
 def test_the_comparison_sees_differences(product):

@@ -47,6 +47,27 @@ def test_no_account(product, owner):
         assert owner.connect("ann@nobody-expects.example").code == "no_account"
 
 
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (404, "MailboxNotEnabledForRESTAPI"),
+        (404, "ResourceNotFound"),
+        (404, "OrganizationFromTenantGuidNotFound"),
+        (401, "OrganizationFromTenantGuidNotFound"),
+        (404, "ErrorInvalidUser"),
+        (403, "ErrorInvalidLicense"),
+    ],
+)
+def test_an_account_without_a_mailbox_in_each_of_its_codes(product, owner, status, code):
+    address = f"{code}{status}@nobox.example".lower()
+    identity = user(product, address)
+    ensure_account(product.state, address)
+    product.fault("mailbox-not-enabled", status=status, code=code, address=address)
+    with nothing_stored(product, identity):
+        page = owner.connect(address)
+    assert (page.code, page.heading) == ("mailbox_not_enabled", "That account has no inbox")
+
+
 def test_declined(product, owner):
     address = "bob@refuse.example"
     identity = user(product, address)
