@@ -10,7 +10,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 TOOLS = ("az", "azd", "func")
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/*.md", ".github/*.md")
+DOCUMENTS = ("*.md", "docs/*.md", ".github/**/*.md")
 WORKFLOWS = ".github/workflows/*.yml"
 
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)

@@ -28,9 +28,8 @@ def fault(command: Command) -> str | None:
     if not name:
         return "no such command (a new command of az: run tests/infra/az_arguments.py)"
     takes, given, alone = known(tool)[name], set(), 0
-    values = iter([word for word in words[len(name.split()) :] if word != "…"])
     wanted, choices = "0", []
-    for word in values:
+    for word in words[len(name.split()) :]:
         if word.startswith("-"):
             if wanted == "1":
                 return f"{word} stands where a value is wanted"
@@ -39,9 +38,9 @@ def fault(command: Command) -> str | None:
             given.add(word)
             wanted, choices = takes["options"][word], takes["choices"].get(word, [])
         elif wanted == "0":
-            alone += 1
+            alone += word != "…"  # which stands for whatever else is said
         else:
-            if choices and not word.startswith("$") and word.lower() not in map(str.lower, choices):
+            if choices and word[0] not in "$…" and word.lower() not in map(str.lower, choices):
                 return f"{word} is none of {', '.join(choices)}"
             wanted = wanted if wanted == "+" else "0"
     if wanted == "1" and command.whole:
