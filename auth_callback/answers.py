@@ -8,7 +8,9 @@ import azure.functions as func
 from mailsync.bootstrap import app
 from mailsync.errors import MailsyncError, Misconfigured
 from mailsync.settings import is_loopback
-from mailsync.telemetry import Event, emit
+from mailsync.telemetry import Event, Tallies
+
+_told = Tallies()
 
 
 def answer(request: func.HttpRequest, make: Callable[[], func.HttpResponse]) -> func.HttpResponse:
@@ -30,7 +32,7 @@ def _refused(error: MailsyncError) -> func.HttpResponse:
     from auth_callback.refusals import refusal_for
 
     if isinstance(error, Misconfigured) and not error.hearsay:
-        emit(Event.MISCONFIGURED, reason=error.reason, detail=error.message)
+        _told.emit(Event.MISCONFIGURED, error.reason, reason=error.reason, detail=error.message)
     return pages.refused(error, app().connector.approval_url() if refusal_for(error).approval else None)
 
 
@@ -38,7 +40,8 @@ def _failed(error: Exception) -> func.HttpResponse:
     from auth_callback import pages
     from auth_callback.refusals import UNEXPECTED
 
-    emit(Event.UNEXPECTED_ERROR, type=type(error).__qualname__, at=_place(error.__traceback__))
+    kind, place = type(error).__qualname__, _place(error.__traceback__)
+    _told.emit(Event.UNEXPECTED_ERROR, f"{kind} {place}", type=kind, at=place)
     return pages.failed(UNEXPECTED, "unexpected_error")
 
 

@@ -221,8 +221,8 @@ _BUSY = Refusal(
 _OURS = Refusal(
     500,
     "This is our mistake",
-    "The connector is not set up correctly. There is nothing that you did wrong, and the operator has been told.",
-    "Please try again later. If you are in contact with Siftrock about it, give them the code below.",
+    "The connector is not set up correctly. There is nothing that you did wrong, and nothing that you could set right.",
+    "Please tell whoever sent you the link, with the code below, and try again later.",
 )
 UNEXPECTED = Refusal(
     500,

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable
 from enum import StrEnum
+from threading import Lock
 
 _log = logging.getLogger("mailsync")
 
@@ -89,6 +90,27 @@ class Tally:
             return 0
         told, self._sum, self._next = self._sum, 0, now + self._seconds
         return told
+
+
+class Tallies:
+    """For events that strangers can cause as often as they like: a line now and then, with how many it stands for.
+
+    Threads may share it.
+    """
+
+    def __init__(self) -> None:
+        self._tallies: dict[tuple[Event, str], Tally] = {}
+        self._lock = Lock()
+
+    def emit(self, event: Event, kind: str, **fields: object) -> None:
+        """Adds one; logs the event with its `fields` and `count` where it is time to.
+
+        Each event and kind is told by itself. A kind is a word of the program's own, so that there are few.
+        """
+        with self._lock:
+            count = self._tallies.setdefault((event, kind), Tally()).add(1)
+        if count:
+            emit(event, count=count, **fields)
 
 
 def _plain(value: object) -> str:

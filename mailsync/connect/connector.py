@@ -30,7 +30,7 @@ from mailsync.schedule.records import Hint
 from mailsync.settings import Settings
 from mailsync.sync.ports import MailService, MailServiceFactory
 from mailsync.sync.run import Run
-from mailsync.telemetry import Event, emit
+from mailsync.telemetry import Event, Tallies, emit
 from mailsync.tokens.ports import Directory, TokenVault
 from mailsync.tokens.records import AuthorizationRequest, Grant, StoredToken
 
@@ -82,6 +82,7 @@ class Connector:
     queue: HintQueue
     clock: Clock
     random: Callable[[int], bytes] = secrets.token_bytes
+    refusals: Tallies = field(default_factory=Tallies)
     sleep: Callable[[float], None] = time.sleep
 
     def start(self) -> Started:
@@ -99,7 +100,7 @@ class Connector:
         try:
             return self._finish(answer, cookie)
         except MailsyncError as error:
-            emit(Event.CONNECT_REFUSED, reason=error.reason, detail=error.message)
+            self.refusals.emit(Event.CONNECT_REFUSED, error.reason, reason=error.reason, detail=error.message)
             raise
 
     def connection(self, cookie: str | None) -> Connection | None:

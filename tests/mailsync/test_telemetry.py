@@ -11,7 +11,7 @@ import pytest
 
 import mailsync
 from mailsync.sync.read_ahead import read_ahead
-from mailsync.telemetry import Event, emit
+from mailsync.telemetry import Event, Tallies, emit
 from mailsync.threads import Threads
 
 INVOCATION: ContextVar[str | None] = ContextVar("invocation", default=None)
@@ -108,3 +108,43 @@ def test_every_event_with_a_reason_has_the_errors_sentence():
             assert names[-1] == "detail", f"{path.name}: {ast.unparse(call)}"
             seen |= {event for event in Event if f"Event.{event.name}" in ast.unparse(call)}
     assert seen | {Event.SYNC_DEFERRED, Event.SYNC_FAILED} == ENDINGS
+
+
+class TestTallies:
+    """What a stranger may cause a thousand times a second is a line every ten seconds."""
+
+    def test_the_first_is_told_at_once_and_a_flood_is_one_line(self, caplog):
+        tallies = Tallies()
+        with caplog.at_level(logging.INFO, "mailsync"):
+            for _ in range(500):
+                tallies.emit(Event.CONNECT_REFUSED, "bad_answer", reason="bad_answer", detail="So.")
+        assert caplog.messages == ["connect_refused count=1 reason=bad_answer detail=So."]
+
+    def test_the_rest_is_told_with_the_next_after_ten_seconds(self, caplog, monkeypatch):
+        now = [100.0]
+        monkeypatch.setattr("mailsync.telemetry.Tally.__init__.__defaults__", (10.0, lambda: now[0]))
+        tallies = Tallies()
+        with caplog.at_level(logging.INFO, "mailsync"):
+            for _ in range(3):
+                tallies.emit(Event.CONNECT_REFUSED, "x", reason="x")
+            now[0] += 10
+            tallies.emit(Event.CONNECT_REFUSED, "x", reason="x")
+        assert caplog.messages == ["connect_refused count=1 reason=x", "connect_refused count=3 reason=x"]
+
+    def test_each_event_and_kind_is_told_by_itself(self, caplog):
+        tallies = Tallies()
+        with caplog.at_level(logging.INFO, "mailsync"):
+            for kind in ("a", "b", "a"):
+                tallies.emit(Event.CONNECT_REFUSED, kind, reason=kind)
+            tallies.emit(Event.MISCONFIGURED, "a", reason="a")
+        assert [line.split()[0] + line.split()[-1] for line in caplog.messages] == [
+            "connect_refusedreason=a",
+            "connect_refusedreason=b",
+            "misconfiguredreason=a",
+        ]
+
+    def test_threads_may_share_it(self, caplog):
+        tallies = Tallies()
+        with caplog.at_level(logging.INFO, "mailsync"), Threads(8) as pool:
+            list(pool.map(lambda _: tallies.emit(Event.CONNECT_REFUSED, "a", reason="a"), range(400)))
+        assert caplog.messages == ["connect_refused count=1 reason=a"]

@@ -293,7 +293,9 @@ def test_a_refusal_is_logged_by_its_reason_and_our_own_sentence(caplog):
     world = SignIn(Account("shop", "The Shop"))
     state, cookie = world.start()
     refused(world, answer(state), cookie)
-    assert caplog.messages == ["connect_refused reason=no_account detail=No_Siftrock_account_expects_this_inbox."]
+    assert caplog.messages == [
+        "connect_refused count=1 reason=no_account detail=No_Siftrock_account_expects_this_inbox."
+    ]
 
 
 def test_an_inbox_of_another_account_pins_no_tenant_to_a_domain():
