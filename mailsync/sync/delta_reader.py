@@ -247,7 +247,7 @@ class DeltaReader:
     def _tell_refused(self, read: Read, message_id: str, error: MailsyncError) -> None:
         entry = read.stored.get(message_id)
         shown = any(message.id == message_id and message.received for message in read.page.messages)
-        self.state.tell_refused(message_id, error.reason, stored=shown or bool(entry and entry.row_key))
+        self.state.tell_refused(message_id, error, stored=shown or bool(entry and entry.row_key))
 
     # Pages that cannot be had
 
@@ -284,7 +284,7 @@ class DeltaReader:
             came = bool(self._fetch_first())
         if came:
             raise error  # something else is the matter, or was until just now
-        self.state.tell_refused("unknown", error.reason, stored=False)
+        self.state.tell_refused("unknown", error, stored=False)
         self.restart(reaches=reaches)
 
     # Rounds without an end

@@ -85,20 +85,21 @@ class FolderState:
         walking = walk is not None and not walk.done and not folder.enumerating
         tries = 1 + (walk.tries if walk and walking else folder.tries)
         if tries >= PATIENCE:
-            return self.tell_refused(message_id, error.reason, stored=True)
+            return self.tell_refused(message_id, error, stored=True)
         self.become(history=replace(walk, tries=tries)) if walk and walking else self.become(tries=tries)
         wait = error.retry_after if isinstance(error, RetryLater) else None
         raise RetryLater("messages_unread", f"a message could not be asked for: {error.message}", wait)
 
-    def tell_refused(self, message_id: str, reason: str, *, stored: bool) -> None:
+    def tell_refused(self, message_id: str, error: MailsyncError, *, stored: bool) -> None:
         """Says that a message was passed over. `stored`: as far as it had been shown."""
         emit(
             Event.MESSAGE_REFUSED,
             mailbox=self.mailbox_id,
             folder=self.folder.name,
             message=message_id,
-            reason=reason,
             stored=str(stored).lower(),
+            reason=error.reason,
+            detail=error.message,
         )
 
 

@@ -104,7 +104,7 @@ class HistoryReader:
             if not is_of_the_page(another):
                 raise
             page = HistoryPage((), more=True)
-            self.state.tell_refused("unknown", error.reason, stored=False)
+            self.state.tell_refused("unknown", error, stored=False)
         messages = page.messages
         whole = [completed(message, self._fetched(message).found) for message in messages]
         stored = self.state.rows.find_unsettled(folder, whole)
@@ -120,7 +120,7 @@ class HistoryReader:
                 raise
             fetched = Fetched(refused={message.id: error})
         for message_id, why in fetched.refused.items():
-            self.state.tell_refused(message_id, why.reason, stored=message.received is not None)
+            self.state.tell_refused(message_id, why, stored=message.received is not None)
         return fetched
 
 

@@ -95,6 +95,7 @@ ENDINGS = {
     Event.TOKEN_UNSAVED,
     Event.PUSH_DEGRADED,
     Event.ROW_REFUSED,
+    Event.MESSAGE_REFUSED,
     Event.NOTIFICATIONS_NOT_QUEUED,
 }
 
