@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import azure.functions as func
 
-from bench.connected import notification
+from bench.connected import current_nonce, notification
 from bench.counting import counted
 from mailsync.adapters.storage.queue import decode_hint
 from mailsync.adapters.storage.services import QUEUE, queue_service
@@ -50,9 +50,10 @@ def push(mailbox_id: str, message_ids: list[str]) -> Iterator[dict[str, int]]:
     """The calls of each POST and of the run that it wakes. Raises where the last message has no row then."""
     queue = queue_service(app().settings.storage).get_queue_client(QUEUE)
     function = graph_notifications.build().get_user_function()
+    nonce = current_nonce(app().mailboxes, mailbox_id)
     for message_id in message_ids:
         queue.clear_messages()
-        body = notification(app().signing_keys, mailbox_id, message_id)
+        body = notification(app().signing_keys, mailbox_id, message_id, nonce)
         with counted(services()) as posted:
             answer = asyncio.run(function(func.HttpRequest("POST", "/", body=body)))
         [message] = queue.receive_messages()

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from bench.services import Services
+from mailsync.mailboxes.ports import MailboxStore
 from mailsync.push import client_state
 from mailsync.push.ports import SigningKeys
 from sandbox.client import Control, mail_files, mailsync_app
@@ -40,8 +41,17 @@ def connected(services: Services) -> Iterator[tuple[State, str]]:
         yield sandbox.state, identity
 
 
-def notification(keys: SigningKeys, mailbox_id: str, message_id: str) -> bytes:
-    """One POST of Graph's: a message has been created.
+def current_nonce(mailboxes: MailboxStore, mailbox_id: str) -> str:
+    """The nonce of the mailbox's first subscription. Raises RuntimeError where it has none."""
+    mailbox = mailboxes.get(mailbox_id)
+    kept = [folder.subscription for folder in mailbox.folders if folder.subscription] if mailbox else []
+    if not kept:
+        raise RuntimeError("the mailbox has no subscription")
+    return kept[0].nonce
+
+
+def notification(keys: SigningKeys, mailbox_id: str, message_id: str, nonce: str = "bench") -> bytes:
+    """One POST of Graph's: a message has been created. `nonce`: of the subscription that tells of it.
 
     https://learn.microsoft.com/graph/change-notifications-delivery-webhooks
     """
@@ -50,7 +60,7 @@ def notification(keys: SigningKeys, mailbox_id: str, message_id: str) -> bytes:
     item: dict[str, Any] = {
         "subscriptionId": "7f105c7d-2dc5-4530-97cd-4e7ae6534c07",
         "subscriptionExpirationDateTime": "2100-01-01T00:00:00.0000000Z",
-        "clientState": client_state.make(keys, mailbox_id, "bench")[0],
+        "clientState": client_state.make(keys, mailbox_id, nonce)[0],
         "changeType": "created",
         "resource": resource,
         "tenantId": mailbox_id[:36],

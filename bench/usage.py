@@ -7,7 +7,7 @@ from bench.measure import Bound, Figure, Say
 from bench.services import PROJECT, Services, measured
 
 COUNTS = PROJECT / "infra" / "usage.json"
-DAYS = {"polled": 1, "pushed": 7}
+DAYS = {"pushed": 7, "polled": 1}
 """A week holds the renewal of the subscription; polls are the same every day."""
 _INTERVALS = {"POLL_INTERVAL_SECONDS": "300", "POLL_INTERVAL_WITH_PUSH_SECONDS": "3600"}
 

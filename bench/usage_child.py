@@ -8,6 +8,7 @@ import base64
 import json
 import logging
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ import azure.functions as func
 
 from bench import corpus
 from bench.calls_child import services
-from bench.connected import notification
+from bench.connected import current_nonce, notification
 from bench.counting import Calls, counted
 from mailsync import bootstrap
 from mailsync.adapters.storage.queue import decode_hint
@@ -56,6 +57,7 @@ class Life:
         self._control = Control(self._state)
         self._now = datetime.now(UTC).replace(second=0, microsecond=0)
         self._logged = _Lines()
+        self._processor = 0.0
         self.calls: Counter[str] = Counter()
         self.executions: Counter[str] = Counter()
 
@@ -76,6 +78,7 @@ class Life:
         self._until(self.now(), warm)
         for counts in (self.calls, self.executions, self._logged.lines, self._logged.characters):
             counts.clear()
+        self._processor = 0.0
         self._until(warm, warm + timedelta(days=days))
         tick = self._empty_tick()
         for _ in range(self.executions.pop("poll_due_mailboxes")):
@@ -85,6 +88,7 @@ class Life:
             "days": days,
             "messages": MESSAGES_A_DAY * days,
             "executions": dict(sorted(self.executions.items())),
+            "cpuSecondsOfARun": round(self._processor / self.executions["sync_mailbox"], 2),
             "calls": dict(sorted(self.calls.items())),
             "logLines": dict(sorted(self._logged.lines.items())),
             "logCharacters": dict(sorted(self._logged.characters.items())),
@@ -122,7 +126,8 @@ class Life:
             return
         from webhook_receiver.blueprint import graph_notifications
 
-        body = notification(bootstrap.app().signing_keys, self._id, message_id)
+        nonce = current_nonce(bootstrap.app().mailboxes, self._id)
+        body = notification(bootstrap.app().signing_keys, self._id, message_id, nonce)
         function: Callable[..., Any] = graph_notifications.build().get_user_function()
         with self._counted("graph_notifications"):
             answer = _finished(function(func.HttpRequest("POST", "/", body=body)))
@@ -150,7 +155,7 @@ class Life:
                 break
             self.calls.update(_kinds(listener))
             with self._counted("sync_mailbox"):
-                bootstrap.app().synchronizer.run(decode_hint(base64.b64decode(message.content)))
+                bootstrap.app().synchronizer.run(decode_hint(base64.b64decode(message.content), self.now))
                 self._queue.delete_message(message)
         if self._queue.get_queue_properties().approximate_message_count:
             raise RuntimeError("a hint waits for later, which this count does not provide for")
@@ -158,8 +163,11 @@ class Life:
     @contextmanager
     def _counted(self, function: str) -> Iterator[None]:
         self._logged.function = function
+        processor = time.process_time()
         with counted(services()) as calls:
             yield
+        if function == "sync_mailbox":
+            self._processor += time.process_time() - processor
         self.executions[function] += 1
         self.calls.update(_kinds(calls))
 

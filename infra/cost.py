@@ -29,8 +29,8 @@ CALL_SECONDS = {"graph": 0.15, "entra": 0.15, "keyVault": 0.05}
 LEAST_SECONDS = 1.0
 """https://learn.microsoft.com/azure/azure-functions/flex-consumption-plan#billing."""
 CORES = {512: 0.25, 2_048: 1.0, 4_096: 2.0}
-CPU_SECONDS = 0.1
-"""Of one execution, the worker's and the host's part together, on one core of the machine that bench is run on."""
+HOST_SHARE = 2.0
+"""The host's part of an execution's processor time, as a multiple of the worker's: a guess, to be measured in Azure."""
 BUSY = 0.6
 """The share of its processor at which an instance is joined by another."""
 
@@ -108,7 +108,7 @@ def _lines(what: Deployed, mailboxes: int, usage: dict[str, Any]) -> Iterable[Li
     runs = {name: count * a_month for name, count in usage["executions"].items()}
     runs["poll_due_mailboxes"] = HOURS * 60  # a tick wakes many mailboxes, and comes whether or not one is due
     runs["sweep_sign_ins"] = HOURS
-    yield from _executions(what, runs, _seconds(usage))
+    yield from _executions(what, runs, _seconds(usage), cpu_seconds(usage))
     calls = {name: count * a_month for name, count in usage["calls"].items()}
     for name, count in usage["callsOfEmptyTick"].items():
         calls[name] = calls.get(name, 0.0) + count * HOURS * 60
@@ -122,7 +122,7 @@ def _lines(what: Deployed, mailboxes: int, usage: dict[str, Any]) -> Iterable[Li
     yield Line("blobs of the host", "blobs.others", LEASES_A_MINUTE * HOURS * 60)
     yield Line("blobs of the host", "blobs.writes", _of(calls, "blobs"))
     yield Line("Key Vault", "keyVault.operations", _of(calls, "keyVault"))
-    yield Line("telemetry", "logs.ingested", _logged(what, runs, usage, a_month, _of(calls, "keyVault")) / 1e9)
+    yield Line("telemetry", "logs.ingested", logged(what, runs, usage, a_month, _of(calls, "keyVault")) / 1e9)
     for minutes in what.log_alerts:
         yield Line("alert rules", f"alerts.log.{minutes}", 1)
     yield Line("alert rules", "alerts.metric", what.metric_alerts)
@@ -130,7 +130,7 @@ def _lines(what: Deployed, mailboxes: int, usage: dict[str, Any]) -> Iterable[Li
     yield Line("private network", "network.zones", what.zones)
 
 
-def _executions(what: Deployed, runs: Sums, seconds: Sums) -> Iterable[Line]:
+def _executions(what: Deployed, runs: Sums, seconds: Sums, processor: float) -> Iterable[Line]:
     """Instances that are kept, and what is active of them and of others: by group, as each scales by itself."""
     gigabytes = what.memory / 1024
     for group, count in what.always_ready.items():
@@ -142,7 +142,7 @@ def _executions(what: Deployed, runs: Sums, seconds: Sums) -> Iterable[Line]:
     for group, names in groups.items():
         rate = sum(runs[name] for name in names) / SECONDS
         taken = sum(runs[name] / SECONDS * seconds.get(name, LEAST_SECONDS) for name in names)
-        instances = max(1, math.ceil(rate * CPU_SECONDS / (BUSY * CORES[what.memory])))
+        instances = max(1, math.ceil(rate * processor / (BUSY * CORES[what.memory])))
         # Executions that overlap on an instance are paid for once: the share of time in which at least one is there.
         active = instances * SECONDS * -math.expm1(-taken / instances)
         ready = min(1.0, what.always_ready.get(group, 0) / instances)
@@ -152,13 +152,19 @@ def _executions(what: Deployed, runs: Sums, seconds: Sums) -> Iterable[Line]:
             yield Line(part, f"functions.{kind}.executions", share * rate * SECONDS)
 
 
+def cpu_seconds(usage: dict[str, Any]) -> float:
+    """Processor time of an execution, on a core of the machine that counted."""
+    worker: float = usage["cpuSecondsOfARun"]
+    return worker * (1 + HOST_SHARE)
+
+
 def _seconds(usage: dict[str, Any]) -> Sums:
     """What an execution of each function is billed: its remote calls, a second at the least."""
     taken = sum(count * CALL_SECONDS.get(name.split()[0], 0.02) for name, count in usage["calls"].items())
     return {"sync_mailbox": max(LEAST_SECONDS, taken / usage["executions"]["sync_mailbox"])}
 
 
-def _logged(what: Deployed, runs: Sums, usage: dict[str, Any], a_month: float, vault_calls: float) -> float:
+def logged(what: Deployed, runs: Sums, usage: dict[str, Any], a_month: float, vault_calls: float) -> float:
     """Bytes in the workspace: our lines, the host's two of an execution where they are on, a request, the audit."""
     ticks = runs["poll_due_mailboxes"]
     characters = usage["logCharacters"] | {"poll_due_mailboxes": 0}
@@ -253,12 +259,12 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 def documents() -> dict[Path, str]:
     """Each document that holds a table, as it should be."""
     tables = {"deploy.md": deployment_table(), "performance.md": variable_table()}
-    return {DOCS / name: _filled(DOCS / name, table) for name, table in tables.items()}
+    return {DOCS / name: filled(DOCS / name, table) for name, table in tables.items()}
 
 
-def _filled(path: Path, table: str) -> str:
-    """The document with the table between its two marks."""
-    begin, end = "<!-- cost: made by `python infra/cost.py --write` -->", "<!-- cost: end -->"
+def filled(path: Path, table: str, what: str = "cost", command: str = "python infra/cost.py --write") -> str:
+    """The document with the table between its two marks, which name the command that makes it."""
+    begin, end = f"<!-- {what}: made by `{command}` -->", f"<!-- {what}: end -->"
     head, _, rest = path.read_text(encoding="utf-8").partition(begin)
     _, mark, tail = rest.partition(end)
     if not mark:

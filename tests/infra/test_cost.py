@@ -93,4 +93,4 @@ def test_an_alert_rule_is_priced_by_how_often_it_looks(plain, duration, minutes)
 def test_a_document_without_a_place_for_the_table_is_named(tmp_path):
     (tmp_path / "x.md").write_text("nothing")
     with pytest.raises(SystemExit, match=r"x\.md has no place"):
-        cost._filled(tmp_path / "x.md", "table")
+        cost.filled(tmp_path / "x.md", "table")
