@@ -21,7 +21,7 @@ _ONLY_BY_NAME = {"rivals"}
 def _rows() -> dict[str, Row]:
     """Every row by name, in the order in which they are run."""
     from bench.acknowledgement import acknowledgement
-    from bench.backfill import backfill, latency, memory, scenes
+    from bench.backfill import backfill, crowd, latency, memory, scenes
     from bench.idle import idle
     from bench.imports import imports
     from bench.push import push
@@ -34,6 +34,7 @@ def _rows() -> dict[str, Row]:
         scenes,
         latency,
         memory,
+        crowd,
         idle,
         push,
         tick,

@@ -1,4 +1,4 @@
-"""Rows `backfill`, `scenes`, `latency` and `memory`: a mailbox into the table, first and afterwards."""
+"""Rows `backfill`, `scenes`, `latency`, `memory` and `crowd`: a mailbox into the table, first and afterwards."""
 
 import os
 from collections.abc import Sequence
@@ -82,6 +82,15 @@ def memory(services: Services, number: int, say: Say) -> list[Figure]:
     name = f"peak memory: {MESSAGES} messages / {FEW} messages"
     details = {"megabytes": [round(large) for large, _ in both]}
     return [Figure(name, tuple(large / small for large, small in both), Bound(most=1.15), details)]
+
+
+def crowd(services: Services, _number: int, _say: Say) -> list[Figure]:
+    """Peak memory of a worker with as many mailboxes at once as it is given, whose pages are as large as can be."""
+    figures = []
+    for kind, name in ((f"{FEW // 10}", "usual mail"), (f"{FEW // 10}-large", "large mail")):
+        peak = taken(services, services.settings(services.graph(kind)[0]), "crowd")["peakKilobytes"] / 1024
+        figures.append(Figure(f"megabytes of a full worker, {name}", (float(peak),), Bound()))
+    return figures
 
 
 def taken(services: Services, environment: dict[str, str], *arguments: str) -> dict[str, Any]:

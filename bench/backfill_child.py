@@ -1,8 +1,8 @@
 """`python -m bench.backfill_child`: one reading in a process of its own; prints what it took, and its peak memory.
 
-`first`, `news` and `reset` run the program. With `--recording`, `first` also writes down what it did: which pages it
-fetched and which batches of messages it wrote. `floor` does the same again out of that file, one after the other,
-with nothing between.
+`first`, `news`, `reset` and `crowd` run the program. With `--recording`, `first` also writes down what it did: which
+pages it fetched and which batches of messages it wrote. `floor` does the same again out of that file, one after the
+other, with nothing between.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,7 @@ from requests.adapters import HTTPAdapter
 
 from bench.counting import counted
 from bench.pages import LOST, Kind
+from bench.services import PROJECT
 from mailsync.adapters.storage.entities import Change
 from mailsync.adapters.storage.tables import Table
 from mailsync.bootstrap import App
@@ -79,9 +81,7 @@ def ours(recording: Path | None, scene: str = "first") -> Measured:
     `first`: the first reading of a mailbox. `news`: after it, what its delta link brings. `reset`: after it, all
     again, since the delta link is lost.
     """
-    app = App(os.environ)
-    app.tokens = TokenKeeper(_Directory(), _Vault(), utc_now)  # type: ignore[arg-type]  # what is used of them
-    app.signing_keys = _Keys()  # type: ignore[assignment]
+    app = _app()
     app.mailboxes.save(Mailbox(id=BOX, account_id="bench", address="hello@contoso.com", connected_at=utc_now()))
     if scene == "first":
         with _recorded(recording, app.settings.graph_endpoint) if recording else nullcontext():
@@ -93,6 +93,34 @@ def ours(recording: Path | None, scene: str = "first") -> Measured:
         return _measured(lambda: _read(app, lambda box: box.messages == before.messages + news))
     app.mailboxes.save(replace(before, folders=tuple(map(_lost, before.folders))))
     return _measured(lambda: _read(app, lambda box: _is_complete(box) and box.folders[0].generation == 2))
+
+
+def crowd() -> Measured:
+    """The first readings of as many mailboxes as the queue listener gives a worker at once, side by side."""
+    app = _app()
+    queues = json.loads((PROJECT / "host.json").read_text(encoding="utf-8"))["extensions"]["queues"]
+    boxes = [f"{BOX[:-2]}{number:02x}" for number in range(queues["batchSize"] + queues["newBatchThreshold"])]
+    for box in boxes:
+        app.mailboxes.save(Mailbox(id=box, account_id="bench", address="hello@contoso.com", connected_at=utc_now()))
+
+    def run(box: str) -> None:
+        app.synchronizer.run(Hint(mailbox_id=box, at=utc_now()))
+        mailbox = app.mailboxes.get(box)
+        if mailbox is None or mailbox.last_error_reason:
+            raise RuntimeError(f"the reading failed: {mailbox and mailbox.last_error_message}")
+
+    def together() -> None:
+        with ThreadPoolExecutor(len(boxes)) as pool:
+            list(pool.map(run, boxes))
+
+    return _measured(together)
+
+
+def _app() -> App:
+    app = App(os.environ)
+    app.tokens = TokenKeeper(_Directory(), _Vault(), utc_now)  # type: ignore[arg-type]  # what is used of them
+    app.signing_keys = _Keys()  # type: ignore[assignment]
+    return app
 
 
 def _measured(work: Callable[[], None]) -> Measured:
@@ -176,11 +204,13 @@ def _recorded(file: Path, graph: str) -> Iterator[None]:
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m bench.backfill_child", description="One backfill.")
-    parser.add_argument("what", choices=("first", "news", "reset", "floor"))
+    parser.add_argument("what", choices=("first", "news", "reset", "crowd", "floor"))
     parser.add_argument("--recording", type=Path)
     arguments = parser.parse_args()
-    floored = arguments.what == "floor"
-    taken = floor(arguments.recording) if floored else ours(arguments.recording, arguments.what)
+    if arguments.what == "floor":
+        taken = floor(arguments.recording)
+    else:
+        taken = crowd() if arguments.what == "crowd" else ours(arguments.recording, arguments.what)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(json.dumps({**msgspec.to_builtins(taken), "peakKilobytes": peak}))
     return 0

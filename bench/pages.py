@@ -13,8 +13,10 @@ USUAL = 10
 INBOX = "inbox"
 LOST = "lost"
 """A delta token that is no longer known."""
+_LARGE = 230_000
+"""Characters of a large body; one at its end that Python keeps in four bytes, as it then does all the others."""
 _ENDS = (datetime.now(UTC) + timedelta(days=6)).isoformat()
-_KIND = re.compile(r"(?P<size>\d+)(?:\+(?P<more>\d+))?(?P<bare>-bare)?(?:-(?P<milliseconds>\d+)ms)?")
+_KIND = re.compile(r"(?P<size>\d+)(?:\+(?P<more>\d+))?(?P<bare>-bare)?(?P<large>-large)?(?:-(?P<milliseconds>\d+)ms)?")
 _BOUND = re.compile(r"receivedDateTime (gt|ge|lt|le) ([0-9TZ:.+-]+)")
 _WANTED_SIZE = re.compile(r"odata\.maxpagesize=(\d+)")
 _TOP = re.compile(r"\$top=(\d+)")
@@ -26,13 +28,15 @@ class Kind(NamedTuple):
     """What a mailbox is like, written as in `1000+500-bare-100ms`.
 
     `size`: messages of a folder when it is first enumerated; `more`: those that its delta link brings then. `bare`:
-    delta leaves the headers out, as the stand-in has it. `milliseconds`: what every answer waits.
+    delta leaves the headers out, as the stand-in has it. `large`: a page of 100 is nearly what one answer may hold.
+    `milliseconds`: what every answer waits.
     """
 
     size: int
     more: int = 0
     bare: bool = False
     milliseconds: int = 0
+    large: bool = False
 
     @classmethod
     def read(cls, text: str) -> Self:
@@ -41,12 +45,12 @@ class Kind(NamedTuple):
         if match is None:
             raise ValueError(f"{text!r} is no kind of mailbox")
         size, more, milliseconds = (int(match[name] or 0) for name in ("size", "more", "milliseconds"))
-        return cls(size, more, bool(match["bare"]), milliseconds)
+        return cls(size, more, bool(match["bare"]), milliseconds, bool(match["large"]))
 
     def __str__(self) -> str:
         more = f"+{self.more}" if self.more else ""
         wait = f"-{self.milliseconds}ms" if self.milliseconds else ""
-        return f"{self.size}{more}{'-bare' if self.bare else ''}{wait}"
+        return f"{self.size}{more}{'-bare' if self.bare else ''}{'-large' if self.large else ''}{wait}"
 
 
 class Folder:
@@ -62,6 +66,9 @@ class Folder:
             | {"parentFolderId": self.id, "receivedDateTime": time.isoformat().replace("+00:00", "Z")}
             for number, time in zip(numbers, self.times, strict=True)
         ]
+        if kind.large:
+            body = {"contentType": "html", "content": "x" * _LARGE + "\N{E-MAIL SYMBOL}"}
+            shown = [message | {"body": body} for message in shown]
         self.ids = [str(message["id"]) for message in shown]
         self.whole = [json.dumps(message).encode() for message in shown]
         self.delta = [_bare(message) for message in shown] if kind.bare else self.whole

@@ -137,7 +137,7 @@ def test_history_begins_at_the_time_asked_for():
     assert wire.page(body(box.answer(INBOX, "$count=true"))).count == 250
 
 
-@pytest.mark.parametrize("text", ["1000", "5000-bare", "100+1000-bare", "1000-bare-100ms", "7-5ms"])
+@pytest.mark.parametrize("text", ["1000", "5000-bare", "100+1000-bare", "1000-bare-100ms", "7-5ms", "10-large"])
 def test_a_kind_of_mailbox_is_written_as_it_is_read(text):
     assert str(Kind.read(text)) == text
 
