@@ -45,6 +45,9 @@ _IDLE = 2_000
 _EMPTY, _KNOWN, _NEWS = 10, 1, -40
 """What a page adds to it: one without messages, or with what an earlier one showed; one that changes nothing; news."""
 
+_LAST_ASKS = 2
+"""How often messages are asked for once more before they are passed over, for faults that come now and then."""
+
 _FIRST_WAIT = 60.0
 _LONGEST_WAIT = 3_600.0
 
@@ -161,12 +164,17 @@ class DeltaReader:
     def _prepared(self, page: DeltaPage) -> Read:
         """Fetches whole what delta says too little of."""
         folder = self.state.folder
-        first_sight = self.alone and folder.enumerating and folder.generation == 1
+        first_sight = self.alone and folder.enumerating and folder.generation == 1 and not folder.tries
         stored = {} if first_sight else self.state.rows.find(page.messages)
         wanted = dict.fromkeys(m.id for m in page.messages if _wants_whole(m, stored.get(m.id), folder))
         if not wanted:
             return Read(page, stored)
-        fetched = self._fetched(list(wanted), alone=len(page.messages) == 1)
+        alone = len(page.messages) == 1
+        fetched = self._fetched(list(wanted), alone=alone)
+        for _ in range(_LAST_ASKS if folder.tries + 1 >= PATIENCE else 0):
+            if fetched.refused:
+                again = self._fetched(list(fetched.refused), alone=alone)
+                fetched = Fetched({**fetched.found, **again.found}, again.refused)
         return Read(replace(page, messages=tuple(completed(m, fetched.found) for m in page.messages)), stored, fetched)
 
     def _fetched(self, ids: list[str], *, alone: bool) -> Fetched:

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -16,8 +16,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sandbox.control.faults import Fault
 from sandbox.entra import tokens
 from sandbox.exchange import mailboxes
+from sandbox.exchange.mailboxes import Message
+from sandbox.graph import astray, chaos, faults
 from sandbox.graph import batch as graph_batch
-from sandbox.graph import faults
 from sandbox.graph import mail as graph_mail
 from sandbox.graph import oddities as graph_oddities
 from sandbox.graph.delta import Delta
@@ -69,7 +70,8 @@ class Graph:
     def __init__(self, world: World) -> None:
         self._world = world
         self._throttle = Throttle(world.now)
-        self._delta = Delta(world)
+        self._delta = Delta(world, self._check_page)
+        self.chaos = chaos.Chaos()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request; it counts against the mailbox's concurrency until its answer is ready."""
@@ -112,17 +114,29 @@ class Graph:
         name = _operation(call.path)[0]
         if fault := self._take(faults.SLOW, call, name):
             await asyncio.sleep(float(fault["seconds"]))
+        kind = self.chaos.roll(self._take(chaos.CHAOS, call, name), name)
         if name == "batch":
-            run = partial(self._judged, ids=ids, held=held)
-            answer = self._guarded(lambda: graph_batch.answer(call, run), ids)
+            answer = self._guarded(lambda: self._batch(call, ids, held, kind), ids)
         elif name == "subscriptions" and call.method == "POST":
             answer = await self._create_subscription(call, ids, held)
         else:
-            answer = self._judged(call, ids=ids, held=held)
-        response = _response(self._distorted(answer, call, name), ids)
+            answer = self._judged(call, ids=ids, held=held, kind=kind)
+        response = _response(self._distorted(answer, call, name, kind), ids)
         return _CutResponse(response) if self._take(faults.CUT, call, name) else response
 
-    def _distorted(self, answer: Answer, call: Call, operation: str) -> Answer:
+    def _batch(self, call: Call, ids: RequestIds, held: int, kind: str) -> Answer:
+        def run(part: Call) -> Answer:
+            struck = self.chaos.roll(self._take(chaos.CHAOS, part, "message"), "message")
+            return self._judged(part, ids=ids, held=held, kind=struck)
+
+        chaos.refuse(kind)
+        return graph_batch.answer(call, run)
+
+    def _distorted(self, answer: Answer, call: Call, operation: str, kind: str) -> Answer:
+        root = self._world.addresses.graph
+        answer = astray.led_astray(answer, call, operation, root, partial(self._take, call=call, operation=operation))
+        if kind:
+            return chaos.spoil(kind, answer, call, root)
         if not isinstance(answer.body, Mapping):
             return answer
         content = graph_oddities.distorted(answer.body, partial(self._take, call=call, operation=operation))
@@ -142,11 +156,13 @@ class Graph:
         except GraphError as error:
             return error_answer(error, ids, self._world.now())
 
-    def _judged(self, call: Call, *, ids: RequestIds, held: int) -> Answer:
-        """One request, alone or out of a batch."""
+    def _judged(self, call: Call, *, ids: RequestIds, held: int, kind: str = "") -> Answer:
+        """One request, alone or out of a batch. `kind`: what chaos makes of its answer."""
 
         def run() -> Answer:
-            return self._dispatch(call, *self._admit(call, held))
+            operation = self._admit(call, held)
+            chaos.refuse(kind)
+            return self._dispatch(call, *operation)
 
         return self._guarded(run, ids)
 
@@ -206,7 +222,9 @@ class Graph:
             case "folder":
                 return graph_mail.folder(call, root, folder)
             case "messages":
-                return graph_mail.messages(call, root, folder)
+                return graph_mail.messages(call, root, folder, self._check_page)
+            case "delta" if astray.is_endless(call):
+                return astray.endless(call, root)
             case "delta":
                 return self._delta.answer(call, root, folder)
             case "message":
@@ -214,6 +232,14 @@ class Graph:
         if operation in _SUBSCRIPTIONS:
             return subscriptions.answer(self._world, call, operation, parts.get("subscription", ""))
         raise not_implemented(f"{call.method} {call.path}; sandbox/graph/app.py lists what it does")
+
+    def _check_page(self, call: Call, shown: Iterable[Message], names: tuple[str, ...] | None) -> None:
+        """Raises where an ordered fault makes a page fail for a message on it."""
+        for message in shown:
+            where = {"address": call.user.user_principal_name, "message": message.immutable_id}
+            fault = self._world.faults.take(faults.PAGE_REFUSED, **where)
+            if fault and not (fault["narrow"] and names is not None and "body" not in names):
+                raise GraphError(500, "InternalServerError", "Error while processing response.")
 
     def _message(self, call: Call, root: str, message_id: str) -> Answer:
         address = call.user.user_principal_name

@@ -14,7 +14,7 @@ from sandbox.exchange.mailboxes import Change, Folder, Message
 from sandbox.graph import faults
 from sandbox.graph import query as odata
 from sandbox.graph.delta_tokens import DeltaTokens
-from sandbox.graph.mail import applied, find_folder
+from sandbox.graph.mail import PageCheck, applied, find_folder
 from sandbox.graph.protocol import Answer, Call, GraphError
 from sandbox.microsoft365.world import World
 
@@ -62,8 +62,9 @@ class State:
 class Delta:
     """The delta function of one world."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, check: PageCheck) -> None:
         self._world = world
+        self._check = check
         self._tokens: DeltaTokens[State] = DeltaTokens()
         self._enumerations = 0
 
@@ -184,7 +185,8 @@ class Delta:
         fault = self._world.faults.take(faults.FOREIGN_LINK, address=address)
         return _url(f"https://{fault['host']}/v1.0" if fault else root, folder)
 
-    def _rows(self, call: Call, folder: Folder, state: State, entries: Iterable[Entry]) -> list[dict[str, Any]]:
+    def _rows(self, call: Call, folder: Folder, state: State, entries: Sequence[Entry]) -> list[dict[str, Any]]:
+        self._check(call, (entry.message for entry in entries if entry.kind != "removed"), state.query.names)
         address, ordered = call.user.user_principal_name, self._world.faults
         hidden = () if ordered.take(faults.DELTA_HEADERS, address=address) else odata.ON_REQUEST
         whole = ordered.take(faults.DELTA_WHOLE, address=address) is not None

@@ -58,6 +58,14 @@ MESSAGE_REFUSED = register(
     message=None,
     address=None,
 )
+PAGE_REFUSED = register(
+    "graph-page-refused",
+    "A page that holds the message with the immutable id `message` is answered with 500; one with few properties is"
+    " well where `narrow` is true",
+    message=None,
+    narrow=True,
+    address=None,
+)
 OVER_QUOTA = register("mailbox-over-quota", "The mailbox is full: delta answers 403 ErrorQuotaExceeded", address=None)
 FOREIGN_LINK = register(
     "foreign-next-link", "Next and delta links name another `host`", host="graph.example.net", address=None

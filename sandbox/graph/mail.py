@@ -1,6 +1,7 @@
 """`/me`, mail folders, message lists and single messages."""
 
 import re
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import quote
 
@@ -66,7 +67,11 @@ def folder(call: Call, root: str, name: str) -> Answer:
     return Answer(200, {"@odata.context": context, **shown, "id": found.id})
 
 
-def messages(call: Call, root: str, name: str) -> Answer:
+PageCheck = Callable[[Call, Iterable[Message], tuple[str, ...] | None], None]
+"""Raises where a page with these messages, in these properties, can't be had."""
+
+
+def messages(call: Call, root: str, name: str, check: PageCheck) -> Answer:
     """https://learn.microsoft.com/graph/api/mailfolder-list-messages."""
     odata.check_options(call.query, _LIST_OPTIONS, odata.FURTHER_OPTIONS)
     found = find_folder(call.mailbox, name)
@@ -81,7 +86,9 @@ def messages(call: Call, root: str, name: str) -> Answer:
     body: dict[str, Any] = {"@odata.context": _context(call, root, found, names)}
     if call.query.get("$count") == "true":
         body["@odata.count"] = len(rows)
-    body["value"] = [_shown(call, message, names) for message in rows[begin : begin + size]]
+    shown = rows[begin : begin + size]
+    check(call, shown, names)
+    body["value"] = [_shown(call, message, names) for message in shown]
     if begin + size < len(rows):
         following = {**call.query, "$skip": str(begin + size)}
         body["@odata.nextLink"] = f"{root}/me/mailFolders/{quote(name)}/messages?{encode(following)}"

@@ -55,7 +55,7 @@ _DISTORT: dict[str, Callable[[Mapping[str, Any]], bytes]] = {
 }
 
 
-def distorted(body: Mapping[str, Any], take: Callable[[str], Fault | None]) -> bytes | None:
+def distorted(body: Mapping[str, Any], take: Callable[[str], Fault | bool | None]) -> bytes | None:
     """The answer with the first oddity that `take` says is ordered; None where none is."""
     for name, distort in _DISTORT.items():
         if take(name):

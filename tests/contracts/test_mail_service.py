@@ -206,6 +206,37 @@ def test_count_keeps_to_the_window(box):
     assert box.service.count("inbox", BEFORE_ALL) == 3
 
 
+def test_count_may_have_an_end(box):
+    for minutes in (-5, 0, 5):
+        box.deliver(minutes)
+    assert box.service.count("inbox", BEFORE_ALL, START) == 2
+
+
+def test_pages_may_be_asked_for_smaller_or_larger(box):
+    delivered = [box.deliver(minutes) for minutes in range(6)][::-1]
+    first = box.service.start_delta("inbox", BEFORE_ALL, size=1)
+    second = box.service.follow_delta(first.link, size=3)
+    third = box.service.follow_delta(second.link)
+    assert [ids(page.messages) for page in (first, second, third)] == [delivered[:1], delivered[1:4], delivered[4:]]
+    assert third.last
+    assert ids(box.service.history("inbox", BEFORE_ALL, None, 2, size=1).messages) == delivered[2:3]
+
+
+def test_a_narrow_answer_has_what_a_message_can_be_placed_by(box):
+    message_id = box.deliver()
+    box.read(message_id)
+    pages = (
+        box.service.start_delta("inbox", BEFORE_ALL, narrow=True),
+        box.service.history("inbox", BEFORE_ALL, None, 0, narrow=True),
+    )
+    whole = box.service.messages([message_id]).found[message_id].columns
+    for page in pages:
+        [message] = page.messages
+        assert message.columns.items() < whole.items()
+        assert {"receivedDateTime", "parentFolderId", "isRead", "subject"} <= message.columns.keys()
+        assert not {"body", "headers"} & message.columns.keys()
+
+
 def test_history_is_newest_first(box):
     delivered = [box.deliver(minutes) for minutes in range(5)]
     first = box.service.history("inbox", BEFORE_ALL, None, 0)

@@ -36,12 +36,12 @@ def main():
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         os.environ |= {"SANDBOX_HOME": home, "SANDBOX_QUEUE_VISIBILITY_SECONDS": "10"}
-        with _sandbox(Path(home)) as product:
+        with running_sandbox(Path(home)) as product:
             return Soak(product, options).run()
 
 
 @contextlib.contextmanager
-def _sandbox(home):
+def running_sandbox(home):
     """`sandbox up --restart-host` on a port of its own."""
     command = [sys.executable, "-m", "sandbox", "up", "--restart-host", "--ready-file", str(home / "ready.json")]
     process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL)

@@ -128,3 +128,55 @@ def test_an_error_whose_message_is_null(inbox):
         "message": None,
         "innerError": None,
     }
+
+
+FOLDER = "/me/mailFolders/inbox/messages"
+
+
+def test_a_count_and_links_that_are_not_true(inbox):
+    inbox.deliver(mail(1), mail(2), mail(3))
+    order(inbox, "graph-count")
+    assert inbox.get(FOLDER, count="true", top="1").json()["@odata.count"] == -1
+    order(inbox, "graph-count", value=None)
+    assert "@odata.count" not in inbox.get(FOLDER, count="true", top="1").json()
+    order(inbox, "next-link-missing")
+    assert "@odata.nextLink" not in inbox.get(FOLDER, top="1").json()
+    assert "@odata.nextLink" in inbox.get(FOLDER, top="1").json()
+
+
+def test_a_delta_that_leads_nowhere(inbox):
+    inbox.deliver(mail(1))
+    _, link = inbox.round()
+    order(inbox, "next-link-repeated")
+    assert inbox.get(link).json()["@odata.nextLink"] == link
+    order(inbox, "delta-endless")
+    links = {link}
+    for turn in range(5):
+        page = inbox.get(link).json()
+        assert page["value"] == []
+        link = page["@odata.nextLink"]
+        links.add(link)
+        assert len(links) == turn + 2
+
+
+@pytest.mark.parametrize("narrow", [True, False])
+def test_a_page_that_fails_for_one_message(inbox, narrow):
+    [bad] = inbox.deliver(mail(1))
+    order(inbox, "graph-page-refused", count=None, message=bad, narrow=narrow)
+    assert inbox.get(FOLDER).status_code == 500
+    assert inbox.get(f"{FOLDER}/delta").status_code == 500
+    assert inbox.get(f"{FOLDER}/delta", select="subject").status_code == (200 if narrow else 500)
+    assert inbox.get(f"/me/messages/{bad}").status_code == 200
+
+
+def test_chaos_strikes_as_often_as_it_is_told_and_the_same_for_a_seed(inbox):
+    def answers(seed):
+        order(inbox, "graph-chaos", count=60, seed=seed, share=0.5)
+        return [inbox.get(f"{FOLDER}/delta").status_code for _ in range(60)]
+
+    first = answers(7)
+    assert first == answers(7)
+    assert first != answers(8)
+    assert {200, 401, 403, 404, 412, 429, 500, 503} >= set(first) > {200}
+    assert 10 < first.count(200) < 58
+    assert inbox.get(f"{FOLDER}/delta").status_code == 200
