@@ -7,8 +7,8 @@ import azure.functions as func
 
 from mailsync.bootstrap import app
 from mailsync.errors import MailsyncError, Misconfigured
-from mailsync.settings import is_loopback
 from mailsync.telemetry import Event, Tallies
+from web.headers import with_https_only
 
 _told = Tallies()
 
@@ -21,10 +21,7 @@ def answer(request: func.HttpRequest, make: Callable[[], func.HttpResponse]) -> 
         response = _refused(error)
     except Exception as error:  # noqa: BLE001 - the owner gets a page; what the error says may hold a secret
         response = _failed(error)
-    if not is_loopback(request.url):
-        # Not on loopback: browsers would then refuse plain HTTP to every other program on the developer's machine.
-        response.headers["Strict-Transport-Security"] = "max-age=31536000"
-    return response
+    return with_https_only(request, response)
 
 
 def _refused(error: MailsyncError) -> func.HttpResponse:

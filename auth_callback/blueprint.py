@@ -6,9 +6,11 @@ The pages are imported when one is made: every instance imports this module, and
 import azure.functions as func
 
 from auth_callback.answers import answer
-from auth_callback.requests import check_origin, cookie, form
 from mailsync.bootstrap import app
 from mailsync.errors import Rejected
+from web.answers import redirect
+from web.cookies import set_on, value_of
+from web.forms import check_origin, form
 
 SIGN_IN_COOKIE = "__Host-siftrock-signin"
 CONNECTED_COOKIE = "__Host-siftrock-connected"
@@ -25,9 +27,7 @@ def root(req: func.HttpRequest) -> func.HttpResponse:
     An empty route stands for the function's name, so the root takes a parameter that can only be empty:
     https://github.com/Azure/Azure-Functions/issues/2473
     """
-    from auth_callback import pages
-
-    return answer(req, lambda: pages.redirect("/connect"))
+    return answer(req, lambda: redirect("/connect"))
 
 
 @blueprint.route(route="connect", methods=["GET", "HEAD"], auth_level=_open)
@@ -43,13 +43,12 @@ def connect_start(req: func.HttpRequest) -> func.HttpResponse:
     """Starts OAuth: 303 to Microsoft, with the cookie that binds the sign-in to this browser."""
 
     def start() -> func.HttpResponse:
-        from auth_callback import pages
 
         check_origin(req)
         started = app().connector.start()
-        response = pages.redirect(started.url)
+        response = redirect(started.url)
         # SameSite=None, because Microsoft's answer is a cross-site POST and must bring the cookie back.
-        response.headers.add("Set-Cookie", _cookie(SIGN_IN_COOKIE, started.cookie, _MAX_AGE, "None"))
+        set_on(response, SIGN_IN_COOKIE, started.cookie, max_age=_MAX_AGE, same_site="None")
         return response
 
     return answer(req, start)
@@ -60,12 +59,11 @@ def auth_callback(req: func.HttpRequest) -> func.HttpResponse:
     """Microsoft's answer (response_mode=form_post): 303 to the page about the new connection."""
 
     def finish() -> func.HttpResponse:
-        from auth_callback import pages
 
-        finished = app().connector.finish(form(req), cookie(req, SIGN_IN_COOKIE))
-        response = pages.redirect("/connect/done")
-        response.headers.add("Set-Cookie", _cookie(CONNECTED_COOKIE, finished.cookie, _MAX_AGE, "Lax"))
-        response.headers.add("Set-Cookie", _cookie(SIGN_IN_COOKIE, "used", 0, "None"))
+        finished = app().connector.finish(form(req), value_of(req, SIGN_IN_COOKIE))
+        response = redirect("/connect/done")
+        set_on(response, CONNECTED_COOKIE, finished.cookie, max_age=_MAX_AGE, same_site="Lax")
+        set_on(response, SIGN_IN_COOKIE, "used", max_age=0, same_site="None")
         return response
 
     return answer(req, finish)
@@ -92,8 +90,4 @@ def connect_done(req: func.HttpRequest) -> func.HttpResponse:
     """How the new connection fares, in the browser that made it."""
     from auth_callback import pages
 
-    return answer(req, lambda: pages.done(app().connector.connection(cookie(req, CONNECTED_COOKIE))))
-
-
-def _cookie(name: str, value: str, max_age: int, same_site: str) -> str:
-    return f"{name}={value}; HttpOnly; Secure; SameSite={same_site}; Path=/; Max-Age={max_age}"
+    return answer(req, lambda: pages.done(app().connector.connection(value_of(req, CONNECTED_COOKIE))))

@@ -1,13 +1,9 @@
-"""The pages. Each function gives a whole response; Jinja2 is loaded when the first page is made."""
+"""The pages. Each function gives a whole response."""
 
-import base64
-import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import azure.functions as func
@@ -17,9 +13,7 @@ from auth_callback.refusals import REFUSALS, Refusal, refusal_for
 from mailsync.connect.connector import Connection
 from mailsync.errors import MailsyncError, RetryLater
 from mailsync.tokens.records import ALL_SCOPES
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
+from web.pages import page
 
 _HERE = Path(__file__).parent / "templates"
 _RETRY_AFTER = 60
@@ -113,11 +107,6 @@ def admin_refused() -> func.HttpResponse:
     return failed(REFUSALS["admin_declined"], "admin_declined")
 
 
-def redirect(url: str) -> func.HttpResponse:
-    """303: the browser goes on with GET, and the body of its POST stays behind."""
-    return func.HttpResponse(status_code=303, headers={"Location": url, **_headers("'none'")})
-
-
 def _approval(url: str) -> dict[str, str]:
     body = (
         "Hello,\n\nI would like to connect our marketing inbox to Siftrock, and need you to approve the app for our"
@@ -135,43 +124,4 @@ def _message(title: str, *paragraphs: str) -> func.HttpResponse:
 def _page(
     template: str, values: Mapping[str, object], *, status: int = 200, form_action: str = "'none'"
 ) -> func.HttpResponse:
-    html = _environment().get_template(template).render(values)
-    return func.HttpResponse(
-        html, status_code=status, headers=_headers(form_action), mimetype="text/html", charset="utf-8"
-    )
-
-
-def _headers(form_action: str) -> dict[str, str]:
-    policy = (
-        f"default-src 'none'; style-src '{_style_hash()}'; form-action {form_action};"
-        " frame-ancestors 'none'; base-uri 'none'"
-    )
-    return {
-        "Cache-Control": "no-store",
-        "Content-Security-Policy": policy,
-        "Cross-Origin-Opener-Policy": "same-origin",
-        "Referrer-Policy": "no-referrer",
-        "X-Content-Type-Options": "nosniff",
-    }
-
-
-@cache
-def _style() -> str:
-    return (_HERE / "style.css").read_text("utf-8").strip()
-
-
-@cache
-def _style_hash() -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()}"
-
-
-@cache
-def _environment() -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(
-        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, auto_reload=False, trim_blocks=True
-    )
-    environment.globals["style"] = Markup(_style())  # noqa: S704 - our own file, and its hash stands in the policy
-    return environment
+    return page(_HERE, template, values, status=status, form_action=form_action)

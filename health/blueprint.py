@@ -5,6 +5,7 @@ import azure.functions as func
 from mailsync.bootstrap import app
 from mailsync.errors import Misconfigured
 from mailsync.telemetry import Event, Tally, emit
+from web.answers import as_json
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]  # azure.functions leaves it untyped
 _failures = Tally()
@@ -18,10 +19,5 @@ async def health(req: func.HttpRequest) -> func.HttpResponse:
     except Misconfigured as error:
         if _failures.add(1):
             emit(Event.MISCONFIGURED, reason=error.reason, detail=error.message)
-        return _json(503, "misconfigured")
-    return _json(200, "ok")
-
-
-def _json(status: int, word: str) -> func.HttpResponse:
-    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-    return func.HttpResponse(f'{{"status":"{word}"}}', status_code=status, mimetype="application/json", headers=headers)
+        return as_json(503, {"status": "misconfigured"})
+    return as_json(200, {"status": "ok"})

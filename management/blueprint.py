@@ -5,7 +5,6 @@ What tables alone can tell or do is on the command line: `mailsync.admin`.
 https://learn.microsoft.com/azure/azure-functions/function-keys-how-to
 """
 
-import json
 import math
 from collections.abc import Callable, Mapping
 
@@ -14,6 +13,7 @@ import azure.functions as func
 from mailsync.bootstrap import app
 from mailsync.errors import MailsyncError, Rejected, RetryLater, StaleWrite
 from mailsync.telemetry import Event, emit
+from web.answers import as_json, problem
 
 RETRY_AFTER = 30
 """Seconds, where whoever is busy named no time."""
@@ -48,21 +48,12 @@ def rotate_signing_key(req: func.HttpRequest) -> func.HttpResponse:
 def _answer(work: Callable[[], Mapping[str, str | None]]) -> func.HttpResponse:
     """200 with what `work` gives, or its error as `{"error": {"code", "message"}}`; the code is a reason code."""
     try:
-        return _json(200, work())
+        return as_json(200, work())
     except MailsyncError as error:
         if isinstance(error, RetryLater | StaleWrite):
             seconds = error.retry_after if isinstance(error, RetryLater) else None
-            return _error(503, error.reason, error.message, {"Retry-After": str(math.ceil(seconds or RETRY_AFTER))})
+            return problem(503, error.reason, error.message, {"Retry-After": str(math.ceil(seconds or RETRY_AFTER))})
         if error.reason in _REFUSALS:
-            return _error(_REFUSALS[error.reason], error.reason, error.message)
+            return problem(_REFUSALS[error.reason], error.reason, error.message)
         emit(Event.MISCONFIGURED, reason=error.reason, detail=error.message)
-        return _error(500, error.reason, "The app cannot do this as it is set up; its log says what is wrong.")
-
-
-def _error(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
-    return _json(status, {"error": {"code": code, "message": message}}, headers)
-
-
-def _json(status: int, value: object, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
-    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})}
-    return func.HttpResponse(json.dumps(value), status_code=status, mimetype="application/json", headers=headers)
+        return problem(500, error.reason, "The app cannot do this as it is set up; its log says what is wrong.")

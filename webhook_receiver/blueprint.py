@@ -11,6 +11,7 @@ import azure.functions as func
 from mailsync.bootstrap import app
 from mailsync.errors import MailsyncError, Misconfigured
 from mailsync.telemetry import Event, Tally, emit
+from web.answers import as_text
 
 LONGEST_TOKEN = 4096
 """Characters of a validation token; Microsoft's have some hundred."""
@@ -40,24 +41,18 @@ async def _answer(req: func.HttpRequest) -> func.HttpResponse:
     """In this order: handshake, size, then what `notifications` does. All items may be forged: 202 all the same."""
     token = req.params.get("validationToken")
     if token is not None:
-        return _text(200, token) if len(token) <= LONGEST_TOKEN else _text(400, "The validation token is too long.")
+        return as_text(200, token) if len(token) <= LONGEST_TOKEN else as_text(400, "The validation token is too long.")
     body = req.get_body()
     if len(body) > LARGEST_BODY:
-        return _text(413, f"A body has {LARGEST_BODY} bytes at the most.")
+        return as_text(413, f"A body has {LARGEST_BODY} bytes at the most.")
     try:
         await app().notifications.receive(body)
     except MailsyncError as error:
         if error.reason == "bad_notifications":
-            return _text(400, error.message)
+            return as_text(400, error.message)
         _tell(error)
-        return _text(503, "", {"Retry-After": RETRY_AFTER})
-    return _text(202, "")
-
-
-def _text(status: int, text: str, headers: dict[str, str] | None = None) -> func.HttpResponse:
-    # A token is echoed as it came, and never as something that a browser would run.
-    headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"} | (headers or {})
-    return func.HttpResponse(text, status_code=status, mimetype="text/plain", charset="utf-8", headers=headers)
+        return as_text(503, "", {"Retry-After": RETRY_AFTER})
+    return as_text(202, "")
 
 
 def _tell(error: MailsyncError) -> None:

@@ -11,7 +11,7 @@ from tests.infra.kept import ROOT
 
 ALLOWED = re.compile(
     r"(function_app\.py|host\.json|requirements\.txt"
-    r"|(auth_callback|health|management|poll_timer|sync_worker|webhook_receiver|mailsync)/([\w-]+/)*[\w.-]+\.(py|html|css|js|svg|png|ico|txt))"
+    r"|(auth_callback|health|management|poll_timer|sync_worker|web|webhook_receiver|mailsync)/([\w-]+/)*[\w.-]+\.(py|html|css|js|svg|png|ico|txt))"
 )
 
 
@@ -51,8 +51,8 @@ def test_holds_what_runs_and_nothing_else(built):
 
 def test_every_page_is_in_it(built):
     names = set(zipfile.ZipFile(built).namelist())
-    templates = ROOT / "auth_callback" / "templates"
-    assert {path.relative_to(ROOT).as_posix() for path in templates.iterdir()} <= names
+    templates = [*(ROOT / "web" / "templates").iterdir(), *(ROOT / "auth_callback" / "templates").iterdir()]
+    assert {path.relative_to(ROOT).as_posix() for path in templates} <= names
 
 
 def test_func_would_send_the_same():

@@ -1,4 +1,4 @@
-"""Reads what a browser sends: the fields of a form, a cookie, and where the request came from."""
+"""Reads what a browser sends: the fields of a form, and where it came from."""
 
 from urllib.parse import parse_qsl, urlsplit
 
@@ -26,16 +26,6 @@ def form(request: func.HttpRequest) -> dict[str, str]:
     if len(fields) != len(pairs):
         raise _bad_answer()
     return fields
-
-
-def cookie(request: func.HttpRequest, name: str) -> str | None:
-    """The value of a cookie, None where the browser sent none of that name."""
-    header: str = request.headers.get("Cookie", "")
-    for pair in header.split(";"):
-        key, separator, value = pair.strip().partition("=")
-        if separator and key == name:
-            return value
-    return None
 
 
 def check_origin(request: func.HttpRequest) -> None:

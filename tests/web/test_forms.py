@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auth_callback.requests import cookie, form
 from mailsync.errors import Rejected
+from web.cookies import value_of
+from web.forms import form
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded; charset=UTF-8"}
 
@@ -44,4 +45,4 @@ def test_bytes_that_are_no_form_are_refused_and_nothing_worse(body):
     ],
 )
 def test_a_cookie_is_found_among_others(header, value):
-    assert cookie(request(Cookie=header), "a") == value
+    assert value_of(request(Cookie=header), "a") == value
