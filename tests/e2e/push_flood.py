@@ -31,7 +31,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=30, help="that each part lasts (default: %(default)s)")
     parser.add_argument("--rate", type=float, default=2000, help="forged notifications a second (default: %(default)s)")
     parser.add_argument("--items", type=int, default=10, help="in each POST, as Graph batches them")
-    parser.add_argument("--genuine", type=float, default=10, help="genuine POSTs a second in the second part")
+    parser.add_argument("--genuine", type=int, default=10, help="genuine POSTs a second, each of another mailbox")
     options = parser.parse_args()
     with push.sandbox(log_storage=True, POLL_INTERVAL_SECONDS="3600") as (_, product):
         return asyncio.run(Flood(product, options).run())
@@ -44,15 +44,16 @@ class Flood:
         self._product = product
         self._options = options
         self._log = Path(os.environ["SANDBOX_HOME"]) / "logs/azurite.log"
-        self._address = "owner@flood.example"
+        # The program queues a message a second for a mailbox, and gathers what is more.
+        self._addresses = [f"owner{number}@flood.example" for number in range(options.genuine)]
         self._wrong = []
 
     async def run(self):
-        identity = push.connect(self._product, [self._address])[self._address]
+        ids = push.connect(self._product, self._addresses)
         # News of a message that is there already: one of a new one would be looked for again and again.
-        self._genuine = push.genuine(self._product, identity, changeType="updated")
+        self._genuine = [push.genuine(self._product, identity, changeType="updated") for identity in ids.values()]
         async with self._poster(1) as poster:
-            await poster.post_all([self._body([self._genuine])], 1, 1)  # the key is in memory from here on
+            await poster.post_all([self._body(self._genuine[:1])], 1, 1)  # the key is in memory from here on
         push.settle(self._product)
         await self._alone()
         await self._with_genuine()
@@ -80,8 +81,8 @@ class Flood:
         before = self._log.stat().st_size
         flood = asyncio.create_task(self._forge())
         async with self._poster(4) as poster:
-            body = self._body([self._genuine])
-            answers = await poster.post_all([body], self._options.genuine, self._options.seconds)
+            bodies = [self._body([item]) for item in self._genuine]
+            answers = await poster.post_all(bodies, self._options.genuine, self._options.seconds)
         self._show("forged between genuine", await flood)
         self._show("genuine", answers)
         messages = self._storage_calls(before)["POST", "queue"]
@@ -102,7 +103,7 @@ class Flood:
 
     def _forged(self, number):
         """One of the ways to be wrong, all as near to the genuine item as somebody might come."""
-        item = self._genuine
+        item = self._genuine[0]
         key_id, owner, nonce, signature = item["clientState"].split(".")
         forged = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("=")
         return (
