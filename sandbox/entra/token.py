@@ -5,6 +5,7 @@ https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow#red
 
 import base64
 import hashlib
+from datetime import timedelta
 from typing import Any
 
 from sandbox.control.faults import register
@@ -30,6 +31,9 @@ _REFUSED = register(
 _SINGLE_USE = register(
     "refresh-token-single-use",
     "A refresh token that was redeemed once is refused from then on (AADSTS70000), as other identity providers do",
+)
+_SHORT = register(
+    "access-token-short", "Access tokens that Entra gives from now on live `seconds`", seconds=whole(310, 1, 86_400)
 )
 
 
@@ -119,7 +123,9 @@ def _scopes(world: World, allowed: frozenset[str], form: dict[str, str]) -> froz
 def _response(
     world: World, user: User, grant: Grant, form: dict[str, str], *, scopes: frozenset[str], nonce: str | None
 ) -> dict[str, Any]:
-    access_token, lifetime = graph_token(world, user, grant, scopes - {"offline_access"})
+    short = world.faults.take(_SHORT)
+    lives = timedelta(seconds=short["seconds"]) if short else world.access_token_lifetime
+    access_token, lifetime = graph_token(world, user, grant, scopes - {"offline_access"}, lives)
     response: dict[str, Any] = {
         "token_type": "Bearer",
         "scope": granted_text(scopes),

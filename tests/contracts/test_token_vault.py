@@ -1,5 +1,5 @@
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -8,7 +8,8 @@ from mailsync.adapters.key_vault.tokens import KeyVaultTokenVault
 from mailsync.errors import Misconfigured, ReconnectRequired, RetryLater
 from mailsync.mailboxes.ids import mailbox_id
 from mailsync.settings import Settings
-from mailsync.tokens.records import StoredToken
+from mailsync.tokens.keeper import TokenKeeper
+from mailsync.tokens.records import Grant, StoredToken
 from sandbox import constants
 from sandbox.key_vault.state import SecretVersion
 from tests.fakes.queue_and_vault import FakeTokenVault
@@ -77,6 +78,49 @@ def test_a_deleted_one_can_be_saved_again(vault):
     vault.delete(BOX)
     vault.save(BOX, NEXT)
     assert vault.load(BOX) == NEXT
+
+
+class Meanwhile:
+    """`Directory` whose every refresh gives a new token, and during which something else happens first."""
+
+    def __init__(self, happens=lambda: None):
+        self.happens = happens
+        self.redeemed = []
+
+    def refresh(self, refresh_token):
+        self.redeemed.append(refresh_token)
+        self.happens()
+        return Grant("access", NEXT.saved_at + timedelta(hours=1), f"{refresh_token}+", frozenset({"Mail.Read"}))
+
+
+def test_a_renewal_is_written_over_the_token_that_it_came_of_and_no_other(vault):
+    vault.save(BOX, TOKEN)
+    keeper = TokenKeeper(Meanwhile(), vault, lambda: NEXT.saved_at)
+    assert keeper.token(BOX) == "access"
+    assert vault.load(BOX).refresh_token == "1.AXoA_first+"
+    keeper = TokenKeeper(Meanwhile(lambda: vault.save(BOX, NEXT)), vault, lambda: NEXT.saved_at)
+    assert keeper.token(BOX) == "access"
+    assert vault.load(BOX) == NEXT
+    keeper = TokenKeeper(Meanwhile(lambda: vault.delete(BOX)), vault, lambda: NEXT.saved_at)
+    assert keeper.token(BOX) == "access"
+    assert vault.load(BOX) is None
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_a_vault_that_takes_no_writes_costs_no_token(azure, world, monkeypatch, status):
+    monkeypatch.setattr("azure.core.pipeline.transport.RequestsTransport.sleep", lambda *_: None)
+    azure.save(BOX, TOKEN)
+    directory = Meanwhile()
+    keeper = TokenKeeper(directory, azure, lambda: NEXT.saved_at)
+    world.faults.order("vault-read-only", status=status)
+    assert keeper.token(BOX) == "access"
+    with pytest.raises(Misconfigured if status == 403 else RetryLater):
+        keeper.fresh(BOX)
+    assert directory.redeemed == ["1.AXoA_first"]
+    world.faults.clear()
+    keeper.fresh(BOX)
+    assert directory.redeemed == ["1.AXoA_first", "1.AXoA_first+"]
+    assert azure.load(BOX).refresh_token == "1.AXoA_first++"
 
 
 def test_the_secret_says_nothing_of_the_owner(azure, world):
