@@ -8,9 +8,12 @@ one writer. A run has a budget; what is left goes on in a run of its own, so no 
 
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+
+import msgspec
 
 from mailsync.clock import Clock
 from mailsync.errors import AccessDenied, MailsyncError, Misconfigured, ReconnectRequired, RetryLater, StaleWrite
@@ -221,9 +224,11 @@ class Synchronizer:
 
     def _looking(self, run: Run) -> Looking | None:
         """What is to be looked for again of that which Graph told of and this run has not come upon."""
-        unknown = looks.unknown(run.mailbox, run.awaited)
-        found = self._messages.find(run.mailbox.id, unknown, rows=False) if unknown else {}
-        missing = [message_id for message_id in run.awaited if message_id not in found]
+        missing = run.awaited
+        if unknown := looks.unknown(run.mailbox, missing):
+            with suppress(RetryLater):  # a look too many is no reason for a run to fail that has read everything
+                found = self._messages.find(run.mailbox.id, unknown, rows=False)
+                missing = [message_id for message_id in missing if message_id not in found]
         return looks.after(run.mailbox, missing, run.started_at, self._clock())
 
     def _to_be_continued(self, run: Run, hint: Hint) -> None:
@@ -250,7 +255,9 @@ class Synchronizer:
                 return self._lost_grant(run, error)
             ended = partial(outcome.denied, error=error, now=now, delay=delay)
         run.finish(lambda mailbox: ended(cleared(mailbox)))
-        self._queue.send(hint, delay + 1)  # a second over, so that it does not come before its time
+        # Its own from now on: the subscription that woke it may be another by then. A second over, so that it does
+        # not come before its time.
+        self._queue.send(msgspec.structs.replace(hint, nonces=()), delay + 1)
         passing = isinstance(error, RetryLater | AccessDenied) and mailbox.failures < _WORRYING
         event = Event.SYNC_DEFERRED if passing else Event.SYNC_FAILED
         if isinstance(error, Misconfigured):

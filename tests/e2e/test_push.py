@@ -61,6 +61,21 @@ def test_lost_notifications_that_graph_owns_up_to(product):
     assert push.problems(product, ids) == []
 
 
+def test_lifecycle_notifications_of_either_shape_renew(product):
+    """The stand-in sends that which is documented and that which Exchange is reported to send, in turn."""
+    address = "bea@push.example"
+    identity = push.connect(product, [address])[address]
+    for _ in range(2):
+        before = product.mailbox(identity).folders[0].subscription
+        product.control.call("POST", "/lifecycle", {"event": "reauthorizationRequired", "address": address})
+
+        def renewed(before=before):
+            kept = product.mailbox(identity).folders[0].subscription
+            return kept and kept.id == before.id and kept.renewed_at > before.renewed_at
+
+        product.until(renewed, "a renewal")
+
+
 def test_a_subscription_that_is_removed_silently(product):
     """The safety poll brings the mail, sees that Graph had not told of it, and subscribes anew."""
     address = "cleo@push.example"

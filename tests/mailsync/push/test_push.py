@@ -474,6 +474,37 @@ def test_what_is_told_while_a_subscription_is_being_made_waits_for_its_record():
     assert list(world.rows()) == arrived
 
 
+def test_a_retry_is_the_programs_own_though_the_subscription_that_woke_it_is_no_more():
+    world = connected()
+    told(world, nonces=(kept(world).nonce,), removed=(kept(world).id,))
+    world.subscriptions.held.clear()
+    world.service.fail(RetryLater("graph_throttled", "wait", 30), "follow_delta")
+    world.work_once()
+    message = world.graph.deliver(world.clock())
+    world.work()
+    assert message in world.rows()
+
+
+def test_storage_that_cannot_say_what_is_there_costs_a_look_and_no_run():
+    world = connected()
+    stored = world.graph.deliver(world.clock())
+    polled(world)
+    world.clock.advance(10)
+
+    class Away(type(world.messages)):
+        def find(self, mailbox_id, message_ids, *, rows=True):
+            world.messages.__class__ = type(self).__base__
+            raise RetryLater("storage_unavailable", "out")
+
+    world.messages.__class__ = Away
+    told(world, stored)
+    world.work_once()
+    assert world.mailbox.lease is None
+    assert world.mailbox.last_error_reason == ""
+    world.work()
+    assert world.mailbox.looking is None
+
+
 def test_lifecycle_events_are_paced_as_news_is():
     world = connected()
     for _ in range(20):
