@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailsync import errors
+from mailsync.adapters.storage import message_columns
 from mailsync.adapters.storage.message_rows import row_key
 from mailsync.adapters.storage.messages import TableMessageStore
 from mailsync.adapters.storage.services import blob_service, table_service
@@ -16,8 +17,8 @@ from mailsync.mailboxes.ids import mailbox_id
 from mailsync.mailboxes.records import Mailbox
 from mailsync.mailboxes.status import mailbox_json
 from mailsync.settings import NAMES
-from mailsync.sync.records import StoredMessage
-from tests.fakes.graph_mailbox import default_columns
+from mailsync.sync.records import Content, StoredMessage
+from tests.fakes.graph_mailbox import default_content
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -74,7 +75,7 @@ def test_the_schema_explains_every_key_of_a_mailbox():
 def test_the_schemas_example_reads_a_mailbox(storage):
     texts = ["short", "x" * 100_000, "ü" * 600_000]
     stored = [
-        StoredMessage(f"id{n}", row_key(NOW - timedelta(days=n), f"id{n}"), "folder", 1, columns={"body": text})
+        StoredMessage(f"id{n}", row_key(NOW - timedelta(days=n), f"id{n}"), "folder", 1, content=Content(body=text))
         for n, text in enumerate(texts)
     ]
     TableMessageStore(storage).write(BOX, stored)
@@ -123,7 +124,17 @@ def test_the_readme_lists_every_setting_and_no_other():
 
 @pytest.mark.parametrize(
     "column",
-    [*default_columns("id", datetime.now(UTC)), "messageId", "parentFolderId", "removedDateTime", "syncedDateTime"],
+    message_columns.write(
+        StoredMessage(
+            "id",
+            "m",
+            "folder",
+            generation=1,
+            content=default_content("id", NOW, parent_folder_id="folder"),
+            synced_at=NOW,
+            removed_at=NOW,
+        )
+    ),
 )
 def test_the_schema_explains_every_column(column):
     assert f"`{column}`" in (ROOT / "docs/storage-schema.md").read_text()

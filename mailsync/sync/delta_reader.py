@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple, NoReturn
 
+from msgspec import UNSET
+
 from mailsync.clock import Clock
 from mailsync.errors import FilterRefused, MailsyncError, Rejected, RetryLater
 from mailsync.mailboxes.records import Folder, History
@@ -299,7 +301,7 @@ class DeltaReader:
 
     def _judge(self, page: DeltaPage, changed: bool) -> None:
         """Adds up how long the round has brought nothing new."""
-        content = hash(tuple((m.id, m.removed, frozenset(m.columns.items())) for m in page.messages))
+        content = hash(tuple((m.id, m.removed, m.content) for m in page.messages))
         repeated = not page.messages or content in self._shown
         weight = _EMPTY if repeated else (_NEWS if changed else _KNOWN)
         self._shown.add(content)
@@ -333,4 +335,4 @@ def _wants_whole(message: Message, stored: StoredMessage | None, folder: Folder)
     if stored is not None and stored.row_key is not None:
         return folder.narrow or stored.folder_id != folder.folder_id
     received = message.received
-    return received is None or (received >= folder.since and "headers" not in message.columns)
+    return received is None or (received >= folder.since and message.content.headers is UNSET)

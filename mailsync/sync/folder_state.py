@@ -128,7 +128,7 @@ def completed(message: Message, whole: Mapping[str, Message]) -> Message:
     more = whole.get(message.id)
     if more is None or message.removed:
         return message
-    return Message(message.id, dict(message.columns) | dict(more.columns))
+    return Message(message.id, message.content.updated(more.content))
 
 
 def whole_seconds(moment: datetime) -> datetime:

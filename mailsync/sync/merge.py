@@ -5,8 +5,12 @@ A history page is only a sighting: it was in the folder when the page was read, 
 more. So a sighting never overrides what delta has said of the message in the same generation.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
+
+import msgspec
+from msgspec import UNSET
 
 from mailsync.mailboxes.records import Folder
 from mailsync.sync.records import Message, StoredMessage
@@ -29,20 +33,17 @@ def merge(
 
 
 def _removed(stored: StoredMessage | None, message_id: str, folder: Folder, now: datetime) -> StoredMessage | None:
+    seen = folder.generation
     if stored is None:
         # History may still come upon it, out of a replica that lags: the entry without a row tells it then.
-        return None if folder.complete else _entry(message_id, folder, removed_generation=folder.generation)
+        known = StoredMessage(message_id, None, folder.folder_id or "", seen, removed_generation=seen)
+        return None if folder.complete else known
     if stored.folder_id != folder.folder_id:
         return None  # it moved to another followed folder, whose delta was read first
     if stored.removed_generation:
         return None
-    return _entry(
-        message_id,
-        folder,
-        stored,
-        columns=dict(stored.columns) | {"removedDateTime": now, "syncedDateTime": now} if stored.row_key else {},
-        removed_generation=folder.generation,
-    )
+    marked = replace(stored, generation=seen, removed_generation=seen)
+    return replace(marked, removed_at=now, synced_at=now) if stored.row_key else marked
 
 
 def _new(
@@ -53,13 +54,16 @@ def _new(
         return None  # gone before it could be read whole, or outside the window
     if sighting and stored and stored.removed_generation >= folder.generation:
         return None
-    given: dict[str, str | datetime] = {
-        "messageId": message.id,
-        "parentFolderId": folder.folder_id or "",
-        "syncedDateTime": now,
-    }
-    return _entry(
-        message.id, folder, stored, columns=dict(message.columns) | given, row_key=row_key(received, message.id)
+    folder_id = folder.folder_id or ""
+    return StoredMessage(
+        message.id,
+        row_key(received, message.id),
+        folder_id,
+        folder.generation,
+        content=msgspec.structs.replace(message.content, parent_folder_id=folder_id),
+        synced_at=now,
+        version=stored.version if stored else None,
+        index_version=stored.index_version if stored else None,
     )
 
 
@@ -73,41 +77,28 @@ def settled(stored: StoredMessage, folder: Folder) -> bool:
     )
 
 
+def says_elsewhere(message: Message, folder: Folder) -> bool:
+    """Whether a message itself names another folder as the one that holds it."""
+    return message.content.parent_folder_id not in (UNSET, folder.folder_id)
+
+
 def _is_elsewhere(stored: StoredMessage, message: Message, folder: Folder) -> bool:
     """Whether a word of this folder is late: the message is stored in another one, and itself says not here."""
-    return (
-        stored.folder_id != folder.folder_id
-        and message.columns.get("parentFolderId", folder.folder_id) != folder.folder_id
-    )
+    return stored.folder_id != folder.folder_id and says_elsewhere(message, folder)
 
 
 def _updated(stored: StoredMessage, message: Message, folder: Folder, now: datetime) -> StoredMessage | None:
-    kept = {name: value for name, value in stored.columns.items() if name != "removedDateTime"}
-    columns = kept | dict(message.columns) | {"parentFolderId": folder.folder_id or ""}
-    same = columns == dict(stored.columns)
+    folder_id = folder.folder_id or ""
+    content = stored.content.updated(message.content, parent_folder_id=folder_id)
+    same = content == stored.content and stored.removed_at is None
     if same and (stored.folder_id, stored.generation) == (folder.folder_id, folder.generation):
         return None
-    if not same:
-        columns["syncedDateTime"] = now
-    return _entry(message.id, folder, stored, columns=columns)
-
-
-def _entry(
-    message_id: str,
-    folder: Folder,
-    stored: StoredMessage | None = None,
-    *,
-    columns: Mapping[str, str | bool | datetime] | None = None,
-    row_key: str | None = None,
-    removed_generation: int = 0,
-) -> StoredMessage:
-    return StoredMessage(
-        message_id=message_id,
-        row_key=row_key or (stored.row_key if stored else None),
-        folder_id=folder.folder_id or "",
+    return replace(
+        stored,
+        folder_id=folder_id,
         generation=folder.generation,
-        removed_generation=removed_generation,
-        columns=columns or {},
-        version=stored.version if stored else None,
-        index_version=stored.index_version if stored else None,
+        removed_generation=0,
+        content=content,
+        synced_at=stored.synced_at if same else now,
+        removed_at=None,
     )

@@ -58,7 +58,7 @@ class MessageStore(Protocol):
     """Rows of the table `messages` with their index by message id, and bodies too long for a row."""
 
     def find(self, mailbox_id: str, message_ids: Iterable[str], *, rows: bool = True) -> dict[str, StoredMessage]:
-        """What is stored of these ids; with `rows` False the index alone, without columns."""
+        """What is stored of these ids; with `rows` False the index alone, without content."""
         ...
 
     def write(self, mailbox_id: str, messages: Sequence[StoredMessage]) -> None:

@@ -3,28 +3,88 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
 
 from mailsync.errors import MailsyncError
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What Graph said of one message, in contract columns; only what it said.
+class Person(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """Somebody who wrote or gets a message, as the sender wrote it: proof of nothing."""
 
-    `columns` maps contract names to str, bool or datetime (`receivedDateTime`, `sentDateTime`);
-    `toRecipients`, `ccRecipients`, `replyTo` and `headers` are JSON lists, `body` the whole text.
-    `removed`: gone from the folder; `columns` is empty then.
+    address: str = ""
+    name: str = ""
+
+
+class Header(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """A header of the message as it came over the Internet."""
+
+    name: str = ""
+    value: str = ""
+
+
+type Text = str | UnsetType
+type Flag = bool | UnsetType
+type Time = datetime | UnsetType
+"""Aware, in UTC."""
+type People = tuple[Person, ...] | UnsetType
+
+
+class Content(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one message. UNSET is what nobody has said; it is another thing than an empty value.
+
+    Graph's word of a message that the owner has read is `Content(is_read=True)`: it leaves all else as it is.
     """
 
+    internet_message_id: Text = UNSET
+    conversation_id: Text = UNSET
+    parent_folder_id: Text = UNSET
+    received: Time = UNSET
+    sent: Time = UNSET
+    subject: Text = UNSET
+    author: Person | UnsetType = UNSET
+    """Graph's `from`."""
+    sender_address: Text = UNSET
+    reply_to: People = UNSET
+    to_recipients: People = UNSET
+    cc_recipients: People = UNSET
+    importance: Text = UNSET
+    is_read: Flag = UNSET
+    has_attachments: Flag = UNSET
+    web_link: Text = UNSET
+    body_content_type: Text = UNSET
+    body_preview: Text = UNSET
+    body: Text = UNSET
+    headers: tuple[Header, ...] | UnsetType = UNSET
+
+    def given(self) -> dict[str, Any]:
+        """What is known, by field."""
+        return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not UNSET}
+
+    def updated(self, newer: "Content", **more: object) -> "Content":
+        """This with all that is known in `newer`, and `more` fields, in the place of what was known before."""
+        return msgspec.structs.replace(self, **(newer.given() | more))
+
+
+NOTHING = Content()
+"""Nothing is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What Graph said of one message, and only that. `removed`: it is gone from the folder; nothing else is said."""
+
     id: str
-    columns: Mapping[str, str | bool | datetime] = field(default_factory=dict, repr=False)
+    content: Content = field(default=NOTHING, repr=False)
     removed: bool = False
 
     @property
     def received(self) -> datetime | None:
         """When it was received, where Graph said so."""
-        value = self.columns.get("receivedDateTime")
-        return value if isinstance(value, datetime) else None
+        value = self.content.received
+        return None if isinstance(value, UnsetType) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +121,11 @@ class Fetched:
 class StoredMessage:
     """What the table holds of one message.
 
-    `row_key` is None for a removal that came before the message itself (see `sync`).
+    `row_key` is None for a removal that came before the message itself (see `merge`).
     `generation`: when it was last seen; `removed_generation`: when it was seen removed, 0 for never.
-    `columns`: the row without its keys, long texts joined; empty where only the index was read.
+    `content`, `synced_at` (when the row last changed) and `removed_at` (when the removal was learned of) are the
+    row's; they are left at their defaults where only the index was read.
+    `others`: columns of the row that are not this version's, as the store has them; they stay as they are.
     `version`, `index_version`: the store's, of the row and of its index entry.
     """
 
@@ -72,6 +134,9 @@ class StoredMessage:
     folder_id: str
     generation: int
     removed_generation: int = 0
-    columns: Mapping[str, str | bool | datetime] = field(default_factory=dict, repr=False)
+    content: Content = field(default=NOTHING, repr=False)
+    synced_at: datetime | None = None
+    removed_at: datetime | None = None
+    others: Mapping[str, str | bool | datetime] = field(default_factory=dict, repr=False)
     version: str | None = None
     index_version: str | None = None

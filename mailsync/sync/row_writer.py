@@ -8,7 +8,7 @@ from itertools import batched
 from mailsync.clock import Clock
 from mailsync.errors import MailsyncError, Rejected, RetryLater, StaleWrite
 from mailsync.mailboxes.records import Folder
-from mailsync.sync.merge import RowKey, merge, settled
+from mailsync.sync.merge import RowKey, merge, says_elsewhere, settled
 from mailsync.sync.ports import MailService, MessageStore
 from mailsync.sync.records import Message, StoredMessage
 from mailsync.telemetry import Event, emit
@@ -104,7 +104,7 @@ class RowWriter:
             asked = mail.messages([entry.message_id for entry in entries])
             for message_id, error in asked.refused.items():
                 refused(message_id, error)
-            here = [message for message in asked.found.values() if _is_in(message, folder)]
+            here = [message for message in asked.found.values() if not says_elsewhere(message, folder)]
             there = {message.id for message in here} | asked.refused.keys()
             gone = [Message(entry.message_id, removed=True) for entry in entries if entry.message_id not in there]
             stored = self.find([*here, *gone])
@@ -151,10 +151,6 @@ class RowWriter:
         return list(entries.values())
 
 
-def _is_in(message: Message, folder: Folder) -> bool:
-    return message.columns.get("parentFolderId", folder.folder_id) == folder.folder_id
-
-
 def _has_row(stored: Mapping[str, StoredMessage], message_id: str) -> bool:
     entry = stored.get(message_id)
     return entry is not None and entry.row_key is not None
@@ -167,7 +163,7 @@ def _counted(stored: Mapping[str, StoredMessage], entries: Iterable[StoredMessag
         was_removed = known and stored[entry.message_id].removed_generation > 0
         is_removed = entry.row_key is not None and entry.removed_generation > 0
         is_new = entry.row_key is not None and not known
-        received = entry.columns.get("receivedDateTime")
+        received = entry.content.received
         arrived = (received,) if is_new and isinstance(received, datetime) else ()
         written += Written(int(is_new), int(is_removed) - int(was_removed), arrived, 1)
     return written

@@ -27,7 +27,7 @@ class FakeBox:
         return self._mailbox.deliver(START + timedelta(minutes=minutes), folder, subject=subject)
 
     def read(self, message_id):
-        self._mailbox.update(message_id, isRead=True)
+        self._mailbox.update(message_id, is_read=True)
 
     def refuse(self, message_id):
         self.service.refused[message_id] = RetryLater("graph_unavailable", "it cannot be read")

@@ -7,7 +7,7 @@ import requests
 
 from mailsync.adapters import http, json_texts
 from mailsync.errors import AccessDenied, FilterRefused, Rejected, RetryLater, SyncStateLost
-from mailsync.sync.records import Fetched, Message
+from mailsync.sync.records import Content, Fetched, Message
 from tests.contracts.boxes import ADDRESS, BEFORE_ALL, START, FakeBox, GraphBox
 
 
@@ -94,13 +94,13 @@ def test_a_filtered_enumeration_is_capped_and_another_is_not(box):
     assert set(ids(enumerated(box, None)[0])) == everything
 
 
-def test_an_enumerated_message_has_its_columns(box):
+def test_an_enumerated_message_has_its_content(box):
     box.deliver(subject="Spring offers")
     ((message,), _) = enumerated(box)
     assert message.received == START
-    assert message.columns["subject"] == "Spring offers"
-    assert message.columns["parentFolderId"] == box.service.folder_id("inbox")
-    assert message.columns["isRead"] is False
+    assert message.content.subject == "Spring offers"
+    assert message.content.parent_folder_id == box.service.folder_id("inbox")
+    assert message.content.is_read is False
 
 
 def test_nothing_new(box):
@@ -126,8 +126,10 @@ def test_an_update_says_what_changed(box):
     box.read(message_id)
     ((message,), _) = changes(box, link)
     assert message.id == message_id
-    assert message.columns["isRead"] is True
-    assert message.columns.items() <= box.service.messages([message_id]).found[message_id].columns.items()
+    assert message.content.is_read is True
+    assert (
+        message.content.given().items() <= box.service.messages([message_id]).found[message_id].content.given().items()
+    )
 
 
 def test_what_leaves_the_folder_is_removed(box):
@@ -229,12 +231,13 @@ def test_a_narrow_answer_has_what_a_message_can_be_placed_by(box):
         box.service.start_delta("inbox", BEFORE_ALL, narrow=True),
         box.service.history("inbox", BEFORE_ALL, None, 0, narrow=True),
     )
-    whole = box.service.messages([message_id]).found[message_id].columns
+    whole = box.service.messages([message_id]).found[message_id].content.given()
     for page in pages:
         [message] = page.messages
-        assert message.columns.items() < whole.items()
-        assert {"receivedDateTime", "parentFolderId", "isRead", "subject"} <= message.columns.keys()
-        assert not {"body", "headers"} & message.columns.keys()
+        given = message.content.given()
+        assert given.items() < whole.items()
+        assert {"received", "parent_folder_id", "is_read", "subject"} <= given.keys()
+        assert not {"body", "headers"} & given.keys()
 
 
 def test_history_is_newest_first(box):
@@ -275,7 +278,7 @@ def test_messages_by_id(box):
     box.delete(gone)
     fetched = box.service.messages([here, moved, gone])
     assert fetched.found.keys() == {here, moved}
-    assert fetched.found[moved].columns["parentFolderId"] == box.service.folder_id("archive")
+    assert fetched.found[moved].content.parent_folder_id == box.service.folder_id("archive")
     assert fetched.refused == {}
     assert box.service.messages([]) == Fetched()
 
@@ -293,31 +296,10 @@ def test_more_messages_than_a_batch_holds(box):
     assert set(box.service.messages(delivered).found) == set(delivered)
 
 
-def test_a_whole_message_has_every_column(box):
+def test_a_whole_message_has_every_field(box):
     message_id = box.deliver()
-    columns = box.service.messages([message_id]).found[message_id].columns
-    assert set(columns) == {
-        "internetMessageId",
-        "conversationId",
-        "parentFolderId",
-        "receivedDateTime",
-        "sentDateTime",
-        "subject",
-        "fromAddress",
-        "fromName",
-        "senderAddress",
-        "replyTo",
-        "toRecipients",
-        "ccRecipients",
-        "importance",
-        "isRead",
-        "hasAttachments",
-        "webLink",
-        "bodyContentType",
-        "bodyPreview",
-        "body",
-        "headers",
-    }
+    content = box.service.messages([message_id]).found[message_id].content
+    assert content.given().keys() == set(Content.__struct_fields__)
 
 
 def test_an_answer_cut_short_is_asked_for_again(graph):
@@ -377,7 +359,7 @@ def test_oddities_of_json_cost_nothing_else(graph, fault, headers):
     right = everything()
     graph.world.faults.order(fault)
     assert everything() == right
-    assert right[-1].found[delivered[0]].columns["subject"] == "Half \ufffd 0"
+    assert right[-1].found[delivered[0]].content.subject == "Half \ufffd 0"
 
 
 @pytest.mark.parametrize("headers", [True, False])
@@ -388,9 +370,9 @@ def test_a_body_is_the_same_by_every_way(graph, headers):
     ((changed,), _) = enumerated(graph)
     (listed,) = graph.service.history("inbox", BEFORE_ALL, None, 0).messages
     read = graph.service.messages([message_id]).found[message_id]
-    assert changed.columns["body"] == listed.columns["body"] == read.columns["body"]
-    assert "1 &lt; 2" in changed.columns["body"]
-    assert {each.columns["bodyContentType"] for each in (changed, listed, read)} == {"html"}
+    assert changed.content.body == listed.content.body == read.content.body
+    assert "1 &lt; 2" in changed.content.body
+    assert {each.content.body_content_type for each in (changed, listed, read)} == {"html"}
 
 
 def test_half_of_an_answer_is_asked_for_later(graph):
@@ -442,7 +424,7 @@ def test_mail_that_is_too_large_for_whole_pages_is_read_all_the_same(graph, monk
     graph.service = graph.client(page_size=5)
     changed, _ = walk(graph, graph.service.follow_delta(link))
     assert sorted(ids(changed)) == sorted(delivered)
-    read = {message.id: len(message.columns["body"]) for message in changed}
+    read = {message.id: len(message.content.body) for message in changed}
     assert [read[message_id] for message_id in delivered if read[message_id] < 9_000] == [read[delivered[3]]]
     assert sorted(ids(enumerated(graph)[0])) == sorted(delivered)
     assert graph.service.messages(delivered).found.keys() == set(delivered)

@@ -7,7 +7,8 @@ from mailsync.adapters.storage.message_rows import row_key
 from mailsync.adapters.storage.messages import TableMessageStore
 from mailsync.errors import StaleWrite
 from mailsync.mailboxes.ids import mailbox_id
-from mailsync.sync.records import StoredMessage
+from mailsync.sync.records import Content, Header, Person, StoredMessage
+from tests.fakes.graph_mailbox import default_content
 from tests.fakes.stores import FakeMessageStore
 
 BOX = mailbox_id("aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000001")
@@ -16,27 +17,29 @@ NOW = datetime(2026, 11, 25, 8, 30, 0, 123456, tzinfo=UTC)
 FOLDER = "AAMkADo'dd_folder-id="
 
 
+EVERYTHING = default_content("id", NOW).given() | {
+    "parent_folder_id": FOLDER,
+    "subject": "日本語 🙂 \u202e\x00\x1f\"'\\",
+    "sent": datetime(1601, 1, 1, tzinfo=UTC),
+    "cc_recipients": (Person("ann@example.org", 'Ann "\u2603"'), Person("", "")),
+}
+
+
 @pytest.fixture(params=["fake", "azure"])
 def messages(request):
     return FakeMessageStore() if request.param == "fake" else TableMessageStore(request.getfixturevalue("storage"))
 
 
-def a_message(message_id="AAkALg=", *, received=NOW, columns=None, **fields) -> StoredMessage:
-    given = {
-        "messageId": message_id,
-        "subject": "Re: Angebot",
-        "receivedDateTime": received,
-        "isRead": False,
-        "hasAttachments": True,
-        "bodyPreview": "",
-    }
+def a_message(message_id="AAkALg=", *, received=NOW, content=(), **fields) -> StoredMessage:
+    """`content` overlays a content of a few fields."""
+    known = {"subject": "Re: Angebot", "received": received, "is_read": False, "has_attachments": True}
     return StoredMessage(
         **{
             "message_id": message_id,
             "row_key": row_key(received, message_id),
             "folder_id": FOLDER,
             "generation": 1,
-            "columns": given | (columns or {}),
+            "content": Content(**known | {"body_preview": ""} | dict(content)),
         }
         | fields
     )
@@ -53,16 +56,15 @@ def test_nothing_is_found_in_an_empty_table(messages):
 
 
 def test_a_message_comes_back_as_it_was_written(messages):
-    written = a_message(columns={"removedDateTime": NOW, "subject": "日本語 🙂 \u202e\x00\x1f\"'\\"})
+    written = a_message(content=EVERYTHING, removed_at=NOW, synced_at=NOW)
     messages.write(BOX, [written])
     found = read(messages, written.message_id)[written.message_id]
     assert found.version
     assert found.index_version
     assert replace(found, version=None, index_version=None) == written
-    assert {type(value) for value in found.columns.values()} == {str, bool, datetime}
 
 
-def test_the_index_alone_has_no_columns(messages):
+def test_the_index_alone_has_no_content(messages):
     messages.write(BOX, [a_message(removed_generation=2)])
     found = read(messages, "AAkALg=", rows=False)["AAkALg="]
     bare = StoredMessage("AAkALg=", row_key(NOW, "AAkALg="), FOLDER, generation=1, removed_generation=2)
@@ -71,10 +73,10 @@ def test_the_index_alone_has_no_columns(messages):
 
 
 def test_mailboxes_do_not_cross(messages):
-    messages.write(BOX, [a_message(columns={"subject": "one"})])
-    messages.write(OTHER_BOX, [a_message(columns={"subject": "two"})])
-    assert read(messages, "AAkALg=")["AAkALg="].columns["subject"] == "one"
-    assert read(messages, "AAkALg=", box=OTHER_BOX)["AAkALg="].columns["subject"] == "two"
+    messages.write(BOX, [a_message(content={"subject": "one"})])
+    messages.write(OTHER_BOX, [a_message(content={"subject": "two"})])
+    assert read(messages, "AAkALg=")["AAkALg="].content.subject == "one"
+    assert read(messages, "AAkALg=", box=OTHER_BOX)["AAkALg="].content.subject == "two"
 
 
 @pytest.mark.parametrize(
@@ -82,9 +84,9 @@ def test_mailboxes_do_not_cross(messages):
     [("AAkALgAAB", "AAkALgAAb"), ("a/b", "a\\b"), ("a#", "a?"), ("x\x7f", "x\t"), ("é", "e\u0301"), ("'", "''")],
 )
 def test_ids_that_hardly_differ_stay_apart(messages, pair):
-    messages.write(BOX, [a_message(key, columns={"subject": f"of {key!r}"}) for key in pair])
+    messages.write(BOX, [a_message(key, content={"subject": f"of {key!r}"}) for key in pair])
     found = read(messages, *pair)
-    assert {key: message.columns["subject"] for key, message in found.items()} == {key: f"of {key!r}" for key in pair}
+    assert {key: message.content.subject for key, message in found.items()} == {key: f"of {key!r}" for key in pair}
 
 
 def test_more_than_fit_one_transaction(messages):
@@ -92,7 +94,7 @@ def test_more_than_fit_one_transaction(messages):
     messages.write(BOX, many)
     found = read(messages, *(message.message_id for message in many), "unknown")
     assert found.keys() == {message.message_id for message in many}
-    assert found["id-129"].columns == many[129].columns
+    assert found["id-129"].content == many[129].content
     assert len(read(messages, *found, rows=False)) == 130
 
 
@@ -102,12 +104,13 @@ def test_an_id_asked_for_twice_is_found_once(messages):
 
 
 def test_writing_again_replaces_the_row_whole(messages):
-    messages.write(BOX, [a_message(columns={"categories": "x", "body": "y" * 70_000})])
+    messages.write(BOX, [a_message(content={"body": "y" * 70_000}, others={"categories": "x"})])
     first = read(messages, "AAkALg=")["AAkALg="]
-    columns = {"messageId": "AAkALg=", "subject": "now", "body": "short"}
-    messages.write(BOX, [replace(first, columns=columns, generation=2)])
+    assert first.others == {"categories": "x"}
+    now = Content(subject="now", body="short")
+    messages.write(BOX, [replace(first, content=now, others={}, generation=2)])
     second = read(messages, "AAkALg=")["AAkALg="]
-    assert second.columns == columns
+    assert (second.content, second.others) == (now, {})
     assert second.generation == 2
     assert {first.version, first.index_version}.isdisjoint({second.version, second.index_version})
 
@@ -115,8 +118,8 @@ def test_writing_again_replaces_the_row_whole(messages):
 def test_creating_twice_is_stale(messages):
     messages.write(BOX, [a_message()])
     with pytest.raises(StaleWrite):
-        messages.write(BOX, [a_message(columns={"subject": "again"})])
-    assert read(messages, "AAkALg=")["AAkALg="].columns["subject"] == "Re: Angebot"
+        messages.write(BOX, [a_message(content={"subject": "again"})])
+    assert read(messages, "AAkALg=")["AAkALg="].content.subject == "Re: Angebot"
 
 
 @pytest.mark.parametrize("stale", ["version", "index_version"])
@@ -125,7 +128,7 @@ def test_an_old_version_is_stale_and_neither_row_nor_index_changes(messages, sta
     first = read(messages, "AAkALg=")["AAkALg="]
     messages.write(BOX, [replace(first, generation=2)])
     second = read(messages, "AAkALg=")["AAkALg="]
-    mixed = replace(second, **{stale: getattr(first, stale)}, generation=9, columns={"subject": "lost"})
+    mixed = replace(second, **{stale: getattr(first, stale)}, generation=9, content=Content(subject="lost"))
     with pytest.raises(StaleWrite):
         messages.write(BOX, [mixed])
     assert read(messages, "AAkALg=")["AAkALg="] == second
@@ -148,7 +151,7 @@ def test_a_removal_that_comes_before_the_message(messages):
     assert noted.index_version
     messages.write(BOX, [a_message(removed_generation=1, index_version=noted.index_version)])
     found = read(messages, "AAkALg=")["AAkALg="]
-    assert found.columns == a_message().columns
+    assert found.content == a_message().content
     assert found.removed_generation == 1
 
 
@@ -166,44 +169,50 @@ def test_a_removal_that_comes_before_the_message(messages):
     ids=["one part", "a bit more", "umlauts", "Chinese", "pairs", "pairs across the cut", "controls"],
 )
 def test_a_body_over_several_properties(messages, body):
-    messages.write(BOX, [a_message(columns={"body": body, "headers": "[" + body[:50_000] + "]"})])
-    columns = read(messages, "AAkALg=")["AAkALg="].columns
-    assert columns["body"] == body
-    assert columns["headers"] == "[" + body[:50_000] + "]"
+    messages.write(BOX, [a_message(content={"body": body, "headers": (Header("X", body[:50_000]),)})])
+    content = read(messages, "AAkALg=")["AAkALg="].content
+    assert content.body == body
+    assert content.headers == (Header("X", body[:50_000]),)
 
 
 @pytest.mark.parametrize("body", ["x" * 3_000_000, "漢🙂" * 400_000], ids=["Latin", "Chinese"])
 def test_a_body_over_one_row(messages, body):
-    messages.write(BOX, [a_message(columns={"body": body, "headers": "h" * 100_000})])
+    messages.write(BOX, [a_message(content={"body": body, "headers": (Header("X", "h" * 100_000),)})])
     first = read(messages, "AAkALg=")["AAkALg="]
-    assert first.columns["body"] == body
-    assert first.columns["headers"] == "h" * 100_000
-    messages.write(BOX, [replace(first, columns={"body": "short"})])
+    assert first.content.body == body
+    assert first.content.headers == (Header("X", "h" * 100_000),)
+    messages.write(BOX, [replace(first, content=Content(body="short"))])
     second = read(messages, "AAkALg=")["AAkALg="]
-    assert second.columns == {"body": "short"}
+    assert second.content == Content(body="short")
 
 
 def test_many_large_messages_at_once(messages):
     body = "漢" * 300_000
-    large = [a_message(f"id-{n}", columns={"body": body}) for n in range(6)]
+    large = [a_message(f"id-{n}", content={"body": body}) for n in range(6)]
     messages.write(BOX, large)
     found = read(messages, *(message.message_id for message in large))
-    assert all(message.columns["body"] == body for message in found.values())
+    assert all(message.content.body == body for message in found.values())
     assert len(found) == 6
 
 
 def test_lone_surrogates_become_replacement_characters(messages):
-    messages.write(BOX, [a_message(columns={"subject": "a\ud800b\udc00", "body": "\ud83d\ude42"})])
-    columns = read(messages, "AAkALg=")["AAkALg="].columns
-    assert columns["subject"] == "a\ufffdb\ufffd"
-    assert columns["body"] == "🙂"
+    messages.write(BOX, [a_message(content={"subject": "a\ud800b\udc00", "body": "\ud83d\ude42"})])
+    content = read(messages, "AAkALg=")["AAkALg="].content
+    assert content.subject == "a\ufffdb\ufffd"
+    assert content.body == "🙂"
+
+
+def test_a_time_that_no_table_can_hold_is_left_out(messages):
+    before = datetime(1601, 1, 1, tzinfo=UTC) - timedelta(microseconds=1)
+    messages.write(BOX, [a_message(content={"sent": before}), a_message("other")])
+    assert read(messages, "AAkALg=")["AAkALg="].content == a_message().content
 
 
 def test_row_keys(messages):
     first, last = NOW - timedelta(minutes=1), NOW + timedelta(minutes=1)
 
     def here(message_id, received=NOW, folder=FOLDER, **fields):
-        return a_message(message_id, received=received, columns={"parentFolderId": folder}, **fields)
+        return a_message(message_id, received=received, content={"parent_folder_id": folder}, **fields)
 
     inside = [here("a"), here("first", first), here("last", last), here("removed", removed_generation=1)]
     others = [

@@ -4,29 +4,29 @@ What its owner does is `deliver`, `update`, `move`, `delete`. While `lagging` is
 until `catch_up`, as a replica does that has not heard of them yet. Nothing here is random.
 """
 
-import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
-from mailsync.sync.records import Message
+from msgspec.structs import replace
 
-type Column = str | bool | datetime
+from mailsync.sync.records import Content, Header, Message, Person
 
 WELL_KNOWN = ("inbox", "archive", "deleteditems", "junkemail", "sentitems")
 
 
 @dataclass(slots=True)
 class Mail:
-    """One message: its immutable id, the folder that holds it, and its contract columns."""
+    """One message: its immutable id, the folder that holds it, and its content."""
 
     id: str
     folder: str
-    columns: dict[str, Column] = field(repr=False)
+    content: Content = field(repr=False)
 
     @property
     def received(self) -> datetime:
-        value = self.columns["receivedDateTime"]
+        value = self.content.received
         assert isinstance(value, datetime)
         return value
 
@@ -40,30 +40,30 @@ class Change:
     names: frozenset[str] | None
 
 
-def default_columns(message_id: str, received: datetime) -> dict[str, Column]:
-    """Every contract column that Graph provides, filled plausibly."""
+def default_content(message_id: str, received: datetime, **fields: Any) -> Content:
+    """Everything that Graph says of a message, filled plausibly. `fields` overlay it."""
     address = f"sender-{message_id[-4:]}@example.org"
-    return {
-        "internetMessageId": f"<{message_id}@example.org>",
-        "conversationId": f"conversation-{message_id}",
-        "receivedDateTime": received,
-        "sentDateTime": received - timedelta(seconds=2),
-        "subject": f"Subject of {message_id}",
-        "fromAddress": address,
-        "fromName": "Sender",
-        "senderAddress": address,
-        "replyTo": "[]",
-        "toRecipients": json.dumps([{"address": "owner@contoso.example", "name": "Owner"}], separators=(",", ":")),
-        "ccRecipients": "[]",
-        "importance": "normal",
-        "isRead": False,
-        "hasAttachments": False,
-        "webLink": f"https://outlook.office365.com/owa/?ItemID={message_id}",
-        "bodyContentType": "text",
-        "bodyPreview": f"Body of {message_id}",
-        "body": f"Body of {message_id}\r\n",
-        "headers": json.dumps([{"name": "Message-ID", "value": f"<{message_id}@example.org>"}], separators=(",", ":")),
-    }
+    whole = Content(
+        internet_message_id=f"<{message_id}@example.org>",
+        conversation_id=f"conversation-{message_id}",
+        received=received,
+        sent=received - timedelta(seconds=2),
+        subject=f"Subject of {message_id}",
+        author=Person(address, "Sender"),
+        sender_address=address,
+        reply_to=(),
+        to_recipients=(Person("owner@contoso.example", "Owner"),),
+        cc_recipients=(),
+        importance="normal",
+        is_read=False,
+        has_attachments=False,
+        web_link=f"https://outlook.office365.com/owa/?ItemID={message_id}",
+        body_content_type="text",
+        body_preview=f"Body of {message_id}",
+        body=f"Body of {message_id}\r\n",
+        headers=(Header("Message-ID", f"<{message_id}@example.org>"),),
+    )
+    return replace(whole, **fields)
 
 
 class GraphMailbox:
@@ -82,27 +82,27 @@ class GraphMailbox:
         """The id of a folder named by well-known name or id; KeyError where there is none."""
         return folder if folder in self.folders.values() else self.folders[folder]
 
-    def deliver(self, received: datetime, folder: str = "inbox", *, id: str = "", **columns: Column) -> str:  # noqa: A002
-        """A message arrives. Returns its immutable id. `columns` overlay the defaults."""
+    def deliver(self, received: datetime, folder: str = "inbox", *, id: str = "", **fields: Any) -> str:  # noqa: A002
+        """A message arrives. Returns its immutable id. `fields` overlay the default content."""
         self._ids += 1
         message_id = id or f"AAkALgAA{self._ids:08d}"
         home = self.folder_id(folder)
 
         def arrive() -> None:
-            values = default_columns(message_id, received) | columns | {"parentFolderId": home}
-            self.messages[message_id] = Mail(message_id, home, values)
+            content = default_content(message_id, received, **fields, parent_folder_id=home)
+            self.messages[message_id] = Mail(message_id, home, content)
             self._note(home, message_id, None)
 
         self._act(arrive)
         return message_id
 
-    def update(self, message_id: str, **columns: Column) -> None:
-        """Changes columns of a message, such as `isRead=True`; nothing where it is gone."""
+    def update(self, message_id: str, **fields: Any) -> None:
+        """Changes fields of a message's content, such as `is_read=True`; nothing where it is gone."""
 
         def change() -> None:
             if mail := self.messages.get(message_id):
-                mail.columns.update(columns)
-                self._note(mail.folder, message_id, frozenset(columns))
+                mail.content = replace(mail.content, **fields)
+                self._note(mail.folder, message_id, frozenset(fields))
 
         self._act(change)
 
@@ -115,7 +115,7 @@ class GraphMailbox:
             if mail and mail.folder != home:
                 self._note(mail.folder, message_id, frozenset())
                 mail.folder = home
-                mail.columns["parentFolderId"] = home
+                mail.content = replace(mail.content, parent_folder_id=home)
                 self._note(home, message_id, None)
 
         self._act(change)
@@ -149,14 +149,10 @@ class GraphMailbox:
         """The message as Graph answers it: whole, or only `names`; None where it is gone."""
         if (mail := self.messages.get(message_id)) is None:
             return None
-        shown: Mapping[str, Column] = mail.columns
-        if names is not None or not headers:
-            shown = {
-                name: value
-                for name, value in mail.columns.items()
-                if (names is None or name in names) and (headers or name != "headers")
-            }
-        return Message(message_id, dict(shown))
+        shown = mail.content.given() if names is None else {name: getattr(mail.content, name) for name in names}
+        if not headers:
+            shown.pop("headers", None)
+        return Message(message_id, Content(**shown))
 
     def _act(self, change: Callable[[], None]) -> None:
         if self.lagging or self._held_back:

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from mailsync.errors import FilterRefused, MailsyncError, Rejected, RetryLater, SyncStateLost
 from mailsync.mailboxes.records import Profile
-from mailsync.sync.records import DeltaPage, Fetched, HistoryPage, Message
+from mailsync.sync.records import Content, DeltaPage, Fetched, HistoryPage, Message
 from mailsync.tokens.ports import GetToken
 from tests.fakes.faults import Faults
 from tests.fakes.graph_mailbox import GraphMailbox, Mail
@@ -19,7 +19,7 @@ from tests.fakes.graph_mailbox import GraphMailbox, Mail
 _LINKS = "https://graph.example/v1.0/me/messages/delta?"
 
 
-_NARROW = {"receivedDateTime", "parentFolderId", "isRead", "subject", "fromAddress", "fromName", "importance"}
+_NARROW = {"received", "parent_folder_id", "is_read", "subject", "author", "importance"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class FakeMailService:
         ]
         shown = mails[skip : skip + (size or self.history_page_size)]
         self._fail_for([mail.id for mail in shown], narrow)
-        messages = tuple(_shown(Message(mail.id, dict(mail.columns)), narrow) for mail in shown)
+        messages = tuple(_shown(Message(mail.id, mail.content), narrow) for mail in shown)
         more = skip + len(shown) < len(mails)
         if more and self.unlinked:
             self.unlinked -= 1
@@ -238,8 +238,8 @@ class FakeMailService:
 def _shown(message: Message, narrow: bool) -> Message:
     if not narrow:
         return message
-    columns = {name: value for name, value in message.columns.items() if name in _NARROW}
-    return Message(message.id, columns, message.removed)
+    fields = {name: value for name, value in message.content.given().items() if name in _NARROW}
+    return Message(message.id, Content(**fields), message.removed)
 
 
 def _within(mail: Mail, since: datetime | None) -> bool:

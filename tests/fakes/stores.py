@@ -16,11 +16,12 @@ from mailsync.accounts.rules import (
     released,
     unknown_account,
 )
+from mailsync.adapters.storage.message_columns import FIRST_TIME
 from mailsync.adapters.storage.message_rows import row_bound, row_range
 from mailsync.errors import Rejected, StaleWrite
 from mailsync.mailboxes.records import DueMailbox, Mailbox
 from mailsync.one_time import SignInRecord
-from mailsync.sync.records import StoredMessage
+from mailsync.sync.records import Content, StoredMessage
 
 
 class FakeMailboxStore:
@@ -86,7 +87,7 @@ class FakeMessageStore:
             if entry := self.index.get((mailbox_id, message_id)):
                 row = self.rows.get((mailbox_id, entry.row_key)) if rows and entry.row_key else None
                 if row:
-                    entry = replace(entry, columns=dict(row.columns), version=row.version)
+                    entry = replace(row, index_version=entry.index_version)
                 found[message_id] = entry
         return found
 
@@ -100,7 +101,7 @@ class FakeMessageStore:
         return {
             row.message_id: key
             for (mailbox, key), row in list(self.rows.items())
-            if mailbox == mailbox_id and low <= key < high and row.columns.get("parentFolderId") == folder_id
+            if mailbox == mailbox_id and low <= key < high and row.content.parent_folder_id == folder_id
         }
 
     def unseen(self, mailbox_id: str, folder_id: str, generation: int, since: datetime) -> Iterator[StoredMessage]:
@@ -114,15 +115,23 @@ class FakeMessageStore:
         _check(self.index.get(key), message.index_version, lambda entry: entry.index_version)
         if message.row_key:
             _check(self.rows.get((mailbox_id, message.row_key)), message.version, lambda row: row.version)
-            columns = {name: _clean(value) for name, value in message.columns.items()}
-            row = replace(message, columns=columns, version=f"r{next(self._versions)}")
+            row = replace(message, content=_storable(message.content), version=f"r{next(self._versions)}")
             self.rows[mailbox_id, message.row_key] = row
-        self.index[key] = replace(message, columns={}, version=None, index_version=f"i{next(self._versions)}")
+        index = StoredMessage(
+            message.message_id, message.row_key, message.folder_id, message.generation, message.removed_generation
+        )
+        self.index[key] = replace(index, index_version=f"i{next(self._versions)}")
 
 
 def _check(current, version, of) -> None:
     if version != (of(current) if current else None):
         raise StaleWrite("the message has changed")
+
+
+def _storable(content: Content) -> Content:
+    """What a table can hold of it."""
+    fields = {name: _clean(value) for name, value in content.given().items()}
+    return Content(**{n: v for n, v in fields.items() if not isinstance(v, datetime) or v >= FIRST_TIME})
 
 
 def _clean(value):

@@ -1,4 +1,4 @@
-"""What Graph says of messages: its JSON as typed structs, and their conversion to contract columns.
+"""What Graph says of messages: its JSON as typed structs, and their conversion to the program's own messages.
 
 https://learn.microsoft.com/graph/api/resources/message. An odd property costs that property alone and never a
 message; how, `mailsync/json_reader.py` says.
@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from mailsync import json_reader
 from mailsync.json_reader import ESSENTIAL
-from mailsync.sync.records import Message
+from mailsync.sync.records import Content, Header, Message, Person
 
 SELECT = (
     "internetMessageId,conversationId,parentFolderId,receivedDateTime,sentDateTime,subject,from,sender,replyTo,"
@@ -28,12 +28,8 @@ NARROW_SELECT = (
 )
 """What a message can be shown with although its content can't be converted."""
 
-_FIRST_TIME = datetime(1601, 1, 1, tzinfo=UTC)
-"""The first that an Edm.DateTime can be; year 9999, which is the last, is Python's last too.
-
-Outlook gives a missing time as the year 1, which the service refuses, and with it the whole transaction.
-https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
-"""
+_NO_YEAR = 1
+"""Outlook gives a time that is missing as 0001-01-01T00:00:00Z."""
 
 _log = logging.getLogger(__name__)
 
@@ -108,7 +104,6 @@ class WirePage(msgspec.Struct, frozen=True, kw_only=True):
 
 _page_decoder = msgspec.json.Decoder(WirePage)
 _message_decoder = msgspec.json.Decoder(WireMessage)
-_encoder = msgspec.json.Encoder()
 
 
 def page(raw: bytes) -> WirePage:
@@ -133,64 +128,65 @@ def to_messages(wire: Iterable[WireMessage]) -> tuple[Message, ...]:
 
 
 def to_message(wire: WireMessage) -> Message:
-    """One message in contract columns, holding only what Graph mentioned.
+    """One message, holding only what Graph mentioned.
 
-    A text that is null becomes "", a list that is null becomes []. Flags, times, headers and folder have no
-    empty value: null is passed over there, and leaves what is stored. The id is `Message.id`, not a column.
+    A text that is null becomes "", a list that is null becomes empty. Flags, times, headers and folder have no
+    empty value: null is passed over there, and leaves what is stored.
     """
     if wire.removed is not None:
         return Message(wire.id or "", removed=True)
-    columns: dict[str, str | bool | datetime] = {}
-    texts = (
-        ("internetMessageId", wire.internet_message_id),
-        ("conversationId", wire.conversation_id),
-        ("subject", wire.subject),
-        ("importance", wire.importance),
-        ("webLink", wire.web_link),
-        ("bodyPreview", wire.body_preview),
+    body = WireBody() if wire.body is None else wire.body
+    content = Content(
+        internet_message_id=_text(wire.internet_message_id),
+        conversation_id=_text(wire.conversation_id),
+        parent_folder_id=UNSET if wire.parent_folder_id is None else wire.parent_folder_id,
+        received=_time(wire.received_date_time),
+        sent=_time(wire.sent_date_time),
+        subject=_text(wire.subject),
+        author=UNSET if isinstance(wire.from_, UnsetType) else _person(wire.from_),
+        sender_address=UNSET if isinstance(wire.sender, UnsetType) else _person(wire.sender).address,
+        reply_to=_people(wire.reply_to),
+        to_recipients=_people(wire.to_recipients),
+        cc_recipients=_people(wire.cc_recipients),
+        importance=_text(wire.importance),
+        is_read=UNSET if wire.is_read is None else wire.is_read,
+        has_attachments=UNSET if wire.has_attachments is None else wire.has_attachments,
+        web_link=_text(wire.web_link),
+        body_content_type=UNSET if isinstance(body, UnsetType) else (body.content_type or "").lower(),
+        body_preview=_text(wire.body_preview),
+        body=UNSET if isinstance(body, UnsetType) else body.content or "",
+        headers=_headers(wire.internet_message_headers),
     )
-    columns |= {name: value or "" for name, value in texts if value is not UNSET}
-    flags = (("isRead", wire.is_read), ("hasAttachments", wire.has_attachments))
-    columns |= {name: value for name, value in flags if isinstance(value, bool)}
-    times = (("receivedDateTime", wire.received_date_time), ("sentDateTime", wire.sent_date_time))
-    columns |= {name: when for name, value in times if isinstance(value, datetime) and (when := _utc(value))}
-    people = (("replyTo", wire.reply_to), ("toRecipients", wire.to_recipients), ("ccRecipients", wire.cc_recipients))
-    columns |= {name: _addresses(value or ()) for name, value in people if not isinstance(value, UnsetType)}
-    return Message(wire.id or "", columns | _structured(wire))
+    return Message(wire.id or "", content)
 
 
-def _structured(wire: WireMessage) -> dict[str, str | bool | datetime]:
-    """The columns that come from inside a property."""
-    columns: dict[str, str | bool | datetime] = {}
-    if isinstance(wire.parent_folder_id, str):
-        columns["parentFolderId"] = wire.parent_folder_id
-    if not isinstance(wire.from_, UnsetType):
-        author = _address(wire.from_)
-        columns |= {"fromAddress": author.address or "", "fromName": author.name or ""}
-    if not isinstance(wire.sender, UnsetType):
-        columns["senderAddress"] = _address(wire.sender).address or ""
-    if not isinstance(wire.body, UnsetType):
-        body = wire.body or WireBody()
-        columns |= {"bodyContentType": (body.content_type or "").lower(), "body": body.content or ""}
-    if isinstance(wire.internet_message_headers, list):
-        pairs = [{"name": header.name or "", "value": header.value or ""} for header in wire.internet_message_headers]
-        columns["headers"] = _encoder.encode(pairs).decode()
-    return columns
+def _text(value: _Text) -> str | UnsetType:
+    return "" if value is None else value
 
 
-def _address(recipient: WireRecipient | None) -> WireAddress:
-    return (recipient and recipient.email_address) or WireAddress()
+def _person(recipient: WireRecipient | None) -> Person:
+    who = recipient and recipient.email_address
+    return Person(who.address or "", who.name or "") if who else Person()
 
 
-def _addresses(recipients: Iterable[WireRecipient]) -> str:
-    people = [person for recipient in recipients if (person := recipient.email_address)]
-    return _encoder.encode([{"address": p.address or "", "name": p.name or ""} for p in people]).decode()
+def _people(recipients: _People) -> tuple[Person, ...] | UnsetType:
+    if isinstance(recipients, UnsetType):
+        return UNSET
+    return tuple(_person(recipient) for recipient in recipients or () if recipient.email_address)
 
 
-def _utc(value: datetime) -> datetime | None:
-    """Graph's times are UTC; one without a zone is taken to be so. None for one that a table cannot hold."""
+def _headers(headers: list[WireHeader] | UnsetType | None) -> tuple[Header, ...] | UnsetType:
+    if headers is None or isinstance(headers, UnsetType):
+        return UNSET
+    return tuple(Header(header.name or "", header.value or "") for header in headers)
+
+
+def _time(value: _Time) -> datetime | UnsetType:
+    """Graph's times are UTC; one without a zone is taken to be so."""
+    if value is None or isinstance(value, UnsetType):
+        return UNSET
     try:
         moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    except OverflowError:
-        return None
-    return moment if moment >= _FIRST_TIME else None
+    except OverflowError:  # at the ends of the calendar
+        return UNSET
+    return UNSET if moment.year == _NO_YEAR else moment

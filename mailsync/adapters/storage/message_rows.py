@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from mailsync.adapters.storage.message_columns import Value
+
 PROPERTY_UNITS = 32_000
 """UTF-16 units of one text property; Azure's limit is 32,768."""
 
@@ -21,8 +23,6 @@ _END_OF_TIME = 253_402_300_799_999
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CONTINUATION = re.compile(r"(.*\D)([1-9]\d*)")
-
-type Value = str | bool | datetime
 
 
 def row_key(received: datetime, message_id: str) -> str:

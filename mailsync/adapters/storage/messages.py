@@ -1,7 +1,7 @@
 """`MessageStore` on the table `messages` and the blob container `message-bodies`.
 
 A message has a row and, in the same partition, an index entry by message id; one transaction holds both.
-`message_rows.py` says what the rows look like.
+`message_columns.py` and `message_rows.py` say what the rows look like.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from mailsync.adapters.storage import message_rows, transactions
+from mailsync.adapters.storage import message_columns, message_rows, transactions
 from mailsync.adapters.storage.entities import MOST_CHANGES, Change, Entity, text
 from mailsync.settings import Storage
 from mailsync.sync.records import StoredMessage
@@ -82,7 +82,8 @@ class TableMessageStore:
         if not found:
             return entry
         properties = {name: found.properties[name] for name in found.properties.keys() - {"PartitionKey", "RowKey"}}
-        return replace(entry, columns=message_rows.join(properties, self._blobs.get), version=found.etag)
+        columns = message_rows.join(properties, self._blobs.get)
+        return message_columns.read(replace(entry, version=found.etag), columns)
 
     def _each[T, R](self, work: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """Does the work for each item, on the pool where there are several; raises the first error.
@@ -121,8 +122,8 @@ def _changes(mailbox_id: str, message: StoredMessage) -> _Write:
     if not message.row_key:
         return [_change(index, message.index_version)], {}
     index["rowKey"] = message.row_key
-    row = message_rows.split(message.columns, mailbox_id, message.message_id)
-    properties: dict[str, message_rows.Value] = {
+    row = message_rows.split(message_columns.write(message), mailbox_id, message.message_id)
+    properties: dict[str, message_columns.Value] = {
         "PartitionKey": mailbox_id,
         "RowKey": message.row_key,
         **row.properties,

@@ -18,7 +18,7 @@ from mailsync.errors import (
     RetryLater,
     SyncStateLost,
 )
-from mailsync.sync.records import Fetched
+from mailsync.sync.records import Content, Fetched, Message
 from tests.adapters.stub_transport import Reply, stub_session
 
 PREFERENCES = 'IdType="ImmutableId", outlook.body-content-type="html"'
@@ -66,7 +66,7 @@ def test_each_request_asks_for_immutable_ids_pages_and_carries_the_token():
     assert client.wire.timeouts == [(5.0, 30.0)]
     assert answer.last
     assert answer.link == DELTA_LINK
-    assert [(m.id, dict(m.columns)) for m in answer.messages] == [("m1", {"subject": "Hello"})]
+    assert answer.messages == (Message("m1", Content(subject="Hello")),)
 
 
 def test_an_enumeration_without_since_has_no_filter():
@@ -296,15 +296,15 @@ def test_a_message_that_is_too_large_alone_is_cut_and_passes(small_answers):
     assert sizes(client) == [50, 20, 5, 1, 1]
     assert answer.link == DELTA_LINK
     [message] = answer.messages
-    assert message.columns["subject"] == "Hello"
-    assert len(message.columns["body"]) == 150
-    assert ("<p>" * 500).startswith(message.columns["body"])
+    assert message.content.subject == "Hello"
+    assert len(message.content.body) == 150
+    assert ("<p>" * 500).startswith(message.content.body)
 
 
 def test_a_message_that_alone_is_not_too_large_is_whole(small_answers):
     client = Client(HUGE, HUGE, HUGE, page({"id": "a", "subject": "x" * 800}))
     [message] = client.follow_delta(DELTA_LINK).messages
-    assert len(message.columns["subject"]) == 800
+    assert len(message.content.subject) == 800
     assert sizes(client) == [50, 20, 5, 1]
 
 
@@ -324,7 +324,7 @@ def test_a_batch_whose_answer_is_too_large_is_split_and_a_message_too_large_alon
 
     client = Client(*[answer] * 8)
     found = client.messages(["a", "b", "huge", "c"]).found
-    assert {name: len(message.columns["subject"]) for name, message in found.items()} == {
+    assert {name: len(message.content.subject) for name, message in found.items()} == {
         "a": 300, "b": 300, "c": 300, "huge": 150,
     }  # fmt: skip
 
@@ -510,7 +510,7 @@ def part(status, code=None, **error):
 def test_what_refuses_one_part_of_a_batch_keeps_no_other(bad, kind, reason):
     client = Client(batch(GOOD, bad), batch(bad), batch(bad))
     fetched = client.messages(["m1", "m2"])
-    assert fetched.found["m1"].columns == {"subject": "good"}
+    assert fetched.found["m1"].content == Content(subject="good")
     assert (type(fetched.refused["m2"]), fetched.refused["m2"].reason) == (kind, reason)
     assert fetched.refused.keys() == {"m2"}
 
@@ -571,7 +571,7 @@ def test_half_of_a_surrogate_pair_in_a_batch_costs_that_character():
     half = rb'{"id":"0","status":200,"body":{"id":"m1","subject":"half \ud83d"}}'
     parts = half + b',{"id":"1","status":200,"body":{"id":"m2","subject":"whole"}}'
     found = Client(Reply(200, b'{"responses":[' + parts + b"]}")).messages(["m1", "m2"]).found
-    assert {name: message.columns["subject"] for name, message in found.items()} == {
+    assert {name: message.content.subject for name, message in found.items()} == {
         "m1": "half \ufffd",
         "m2": "whole",
     }

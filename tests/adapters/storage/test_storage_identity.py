@@ -19,7 +19,7 @@ from mailsync.errors import Misconfigured
 from mailsync.mailboxes.ids import mailbox_id
 from mailsync.schedule.records import Hint
 from mailsync.settings import Storage
-from mailsync.sync.records import StoredMessage
+from mailsync.sync.records import Content, StoredMessage
 from sandbox import constants
 from tests.mailsync.connect.sign_in import SETTINGS
 from tests.sandbox.conftest import microsoft365, signing_key, stand_in, tls_files, world
@@ -55,9 +55,9 @@ def by_identity(storage, azurite, microsoft365, authorities, monkeypatch):
 
 def test_tables_blobs_and_queue_take_the_identitys_token(by_identity, storage):
     create_all(by_identity)
-    message = StoredMessage("AAkALg=", row_key(NOW, "AAkALg="), "folder", 1, columns={"body": "x" * 600_000})
+    message = StoredMessage("AAkALg=", row_key(NOW, "AAkALg="), "folder", 1, content=Content(body="x" * 600_000))
     TableMessageStore(by_identity).write(BOX, [message])
-    assert TableMessageStore(storage).find(BOX, ["AAkALg="])["AAkALg="].columns == message.columns
+    assert TableMessageStore(storage).find(BOX, ["AAkALg="])["AAkALg="].content == message.content
     StorageHintQueue(by_identity).send(Hint(BOX, NOW))
     asyncio.run(AsyncStorageHintQueue(by_identity).send(Hint(BOX, NOW)))
     [properties] = [queue for queue in queue_service(storage).list_queues() if queue.name == "mailbox-sync"]

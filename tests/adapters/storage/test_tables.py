@@ -19,7 +19,7 @@ from mailsync.mailboxes.ids import mailbox_id
 from mailsync.mailboxes.records import Mailbox
 from mailsync.one_time import SignInRecord
 from mailsync.settings import Storage
-from mailsync.sync.records import StoredMessage
+from mailsync.sync.records import Content, StoredMessage
 
 NOW = datetime(2026, 11, 25, 8, 30, tzinfo=UTC)
 BOX = mailbox_id("aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000001")
@@ -43,7 +43,7 @@ def calls(monkeypatch):
 
 def a_message(number, body="x" * 5_000):
     message_id = f"AAkALgAAB{number}"
-    return StoredMessage(message_id, row_key(NOW, message_id), "folder", 1, columns={"body": body})
+    return StoredMessage(message_id, row_key(NOW, message_id), "folder", 1, content=Content(body=body))
 
 
 def test_saving_a_mailbox_is_one_call(storage, calls):
@@ -175,7 +175,7 @@ def test_a_lost_blob_leaves_its_column_out(storage):
     store = TableMessageStore(storage)
     store.write(BOX, [a_message(1, "x" * 600_000)])
     blob_service(storage).get_blob_client(BODIES, blob_name(BOX, "AAkALgAAB1", "body")).delete_blob()
-    assert store.find(BOX, ["AAkALgAAB1"])["AAkALgAAB1"].columns == {}
+    assert store.find(BOX, ["AAkALgAAB1"])["AAkALgAAB1"].content == Content()
 
 
 def test_the_row_layout_of_the_contract(storage):

@@ -28,7 +28,6 @@ SEEDS = [int(seed) for seed in os.environ.get("CHAOS_SEEDS", str(ALL_KINDS)).spl
 MESSAGES = int(os.environ.get("CHAOS_MESSAGES", "2000"))
 ADDRESS = "owner@contoso.example"
 CAP = 1_500
-OWN = {"messageId", "syncedDateTime"}
 
 
 class Told(logging.Handler):
@@ -108,13 +107,13 @@ class Stage:
         found = [f"{id_} is missing" for id_ in there - rows.keys()]
         for id_, row in rows.items():
             if id_ not in there:
-                if "removedDateTime" not in row.columns:
+                if row.removed_at is None:
                     found.append(f"{id_} is not marked removed")
                 continue
-            given = {name: value for name, value in row.columns.items() if name not in OWN}
-            if given != whole[id_].columns:
-                names = {n for n in given.keys() | whole[id_].columns if given.get(n) != whole[id_].columns.get(n)}
-                found.append(f"{id_} differs in {names}")
+            given, wanted = row.content.given(), whole[id_].content.given()
+            if row.removed_at or given != wanted:
+                names = {name for name in given.keys() | wanted if given.get(name) != wanted.get(name)}
+                found.append(f"{id_} differs in {names}" + " and is marked removed" * bool(row.removed_at))
         return found
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 import pytest
+from msgspec import UNSET
 
 from mailsync.errors import AccessDenied, Rejected, RetryLater
 from mailsync.mailboxes.records import MailboxState
@@ -73,9 +74,9 @@ def test_a_message_that_is_refused_is_stored_as_delta_shows_it(refusal, log):
     assert bad not in world.rows()
     world.work()
     row = world.rows()[bad]
-    assert row.columns["subject"] == f"Subject of {bad}"
-    assert "headers" not in row.columns
-    assert "headers" in world.rows()[good].columns
+    assert row.content.subject == f"Subject of {bad}"
+    assert row.content.headers is UNSET
+    assert world.rows()[good].content.headers is not UNSET
     (line,) = events(log, "message_refused")
     assert f" stored=true reason={refusal.reason} detail=" in line
     assert (world.mailbox.state, world.mailbox.last_error_reason) == (MailboxState.ACTIVE, "")
@@ -92,7 +93,7 @@ def test_a_message_that_can_be_fetched_again_soon_is_whole(log):
     world.work_once()
     world.service.refused.clear()
     world.work()
-    assert "headers" in world.rows()[bad].columns
+    assert world.rows()[bad].content.headers is not UNSET
     assert not events(log, "message_refused")
 
 
@@ -103,7 +104,7 @@ def test_a_refused_message_of_which_delta_shows_no_time_is_told(log):
     world.work()
     world.service.refused[bad] = UNREADABLE
     world.service._rounds[:] = [r and r.__class__(r.folder, None, *_rest(r)) for r in world.service._rounds]
-    world.graph.update(bad, isRead=True)
+    world.graph.update(bad, is_read=True)
     world.poll()
     assert bad not in world.rows()
     (line,) = events(log, "message_refused")
@@ -128,7 +129,7 @@ def test_a_batch_that_fails_as_a_whole_for_one_message_costs_that_one(log):
     bad = new[4]
     world.poll()
     assert set(new) <= set(world.rows())
-    assert [id_ for id_ in new if "headers" not in world.rows()[id_].columns] == [bad]
+    assert [id_ for id_ in new if world.rows()[id_].content.headers is UNSET] == [bad]
     assert len(events(log, "message_refused")) == 1
 
 
@@ -143,13 +144,13 @@ def test_an_unreadable_message_in_an_enumeration_costs_only_itself(place, log):
     world.service.unreadable[bad], world.service.refused[bad] = True, UNREADABLE
     world.poll()
     assert set(world.rows()) == set(ids)
-    assert [id_ for id_ in ids if "headers" not in world.rows()[id_].columns] == [bad]
+    assert [id_ for id_ in ids if world.rows()[id_].content.headers is UNSET] == [bad]
     assert [line for line in events(log, "message_refused") if bad in line]
     assert len(events(log, "message_refused")) == 1
     assert world.mailbox.last_error_reason == ""
     later = world.graph.deliver(world.clock())
     world.poll()
-    assert "headers" in world.rows()[later].columns
+    assert world.rows()[later].content.headers is not UNSET
 
 
 def test_an_unreadable_message_in_a_round_of_changes_costs_only_itself(log):
@@ -161,12 +162,12 @@ def test_an_unreadable_message_in_a_round_of_changes_costs_only_itself(log):
     assert set(new) <= set(world.rows())
     assert world.mailbox.last_error_reason == ""
     assert len(events(log, "message_refused")) == 1
-    world.graph.update(new[0], isRead=True, body="changed by the service")
+    world.graph.update(new[0], is_read=True, body="changed by the service")
     world.graph.delete(new[1])
     world.poll()
-    assert world.rows()[new[0]].columns["body"] == "changed by the service"
-    assert "removedDateTime" in world.rows()[new[1]].columns
-    assert "removedDateTime" not in world.rows()[bad].columns
+    assert world.rows()[new[0]].content.body == "changed by the service"
+    assert world.rows()[new[1]].removed_at
+    assert world.rows()[bad].removed_at is None
 
 
 def test_a_message_that_no_delta_can_show_is_left_behind_and_the_rest_is_read(log):
@@ -213,7 +214,7 @@ def test_an_unreadable_message_in_history_costs_only_itself(helps, small_cap, lo
     world.service.unreadable[bad], world.service.refused[bad] = helps, UNREADABLE
     world.poll()
     assert set(ids) - set(world.rows()) == (set() if helps else {bad})
-    assert [id_ for id_ in world.rows() if "headers" not in world.rows()[id_].columns] == [bad] * helps
+    assert [id_ for id_ in world.rows() if world.rows()[id_].content.headers is UNSET] == [bad] * helps
     assert len(events(log, "message_refused")) == 1
     assert world.mailbox.last_error_reason == ""
 
@@ -340,7 +341,7 @@ def test_what_an_enumeration_leaves_out_is_not_taken_for_removed():
 
     world.service.forgets = 5
     world.poll()
-    removed = {id_ for id_, row in world.rows().items() if "removedDateTime" in row.columns}
+    removed = {id_ for id_, row in world.rows().items() if row.removed_at}
     assert removed == {gone}
     assert others
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec import UNSET
 
 from mailsync.adapters.storage.queue import decode_poison
 from mailsync.errors import AccessDenied, Misconfigured, ReconnectRequired, Rejected, RetryLater, SyncStateLost
@@ -60,9 +61,7 @@ def test_an_idle_poll_costs_a_read_two_saves_and_one_call_to_graph():
 def test_new_mail_is_in_the_table_newest_first():
     world = synced()
     keys = sorted(row.row_key for row in world.rows().values())
-    assert [world.messages.rows[BOX, key].columns["receivedDateTime"] for key in keys] == [
-        START - age * HOUR for age in (1, 2, 3)
-    ]
+    assert [world.messages.rows[BOX, key].content.received for key in keys] == [START - age * HOUR for age in (1, 2, 3)]
     assert (world.mailbox.messages, world.mailbox.removed) == (3, 0)
     assert world.mailbox.last_success_at
     assert not world.mailbox.lease
@@ -401,7 +400,7 @@ def test_a_message_that_cannot_be_fetched_keeps_the_others_of_its_page_from_noth
     world.hint()
     world.work_once()
     assert {m1, m3} < set(world.rows())
-    assert "headers" in world.rows()[m1].columns
+    assert world.rows()[m1].content.headers is not UNSET
     assert world.mailbox.last_error_reason == "messages_unread"
     assert world.mailbox.not_before == world.clock() + timedelta(seconds=90)
     world.service.refused.clear()
@@ -426,7 +425,7 @@ class Fussy(MortalMessages):
     refused = ("poison",)
 
     def write(self, mailbox_id, messages):
-        if any(message.columns.get("subject") in self.refused for message in messages):
+        if any(message.content.subject in self.refused for message in messages):
             raise Rejected("storage_refused", "the row is not to its liking")
         super().write(mailbox_id, messages)
 
