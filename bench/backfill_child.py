@@ -181,12 +181,19 @@ def floor(recording: Path) -> Measured:
 def _recorded(file: Path, graph: str) -> Iterator[None]:
     """Notes every page of messages and every transaction of them, and writes them down at the end."""
     steps: list[Step] = []
-    transact, send = Table.transact, HTTPAdapter.send
+    changes: dict[bytes, Change] = {}
+    encode, transact, send = Table.encode, Table.send, HTTPAdapter.send
 
-    def transacted(table: Table, changes: Sequence[Change]) -> list[str | None]:
-        if any("messageId" in change.row for change in changes):
-            steps.append(Step(batch=[(change.kind, dict(change.row)) for change in changes]))
-        return transact(table, changes)
+    def encoded(table: Table, change: Change) -> bytes:
+        content = encode(table, change)
+        changes[content] = change
+        return content
+
+    def transacted(table: Table, contents: Sequence[bytes]) -> list[str | None]:
+        batch = [changes.pop(content) for content in contents]
+        if any("messageId" in change.row for change in batch):
+            steps.append(Step(batch=[(change.kind, dict(change.row)) for change in batch]))
+        return transact(table, contents)
 
     def sent(self: Any, request: requests.PreparedRequest, *arguments: Any, **more: Any) -> requests.Response:
         url = request.url or ""
@@ -194,7 +201,11 @@ def _recorded(file: Path, graph: str) -> Iterator[None]:
             steps.append(Step(page=url))
         return send(self, request, *arguments, **more)
 
-    with patch.object(Table, "transact", transacted), patch.object(HTTPAdapter, "send", sent):
+    with (
+        patch.object(Table, "encode", encoded),
+        patch.object(Table, "send", transacted),
+        patch.object(HTTPAdapter, "send", sent),
+    ):
         yield
     if not any(step.batch for step in steps) or not any(step.page for step in steps):
         raise RuntimeError("nothing was recorded")

@@ -18,6 +18,9 @@ PROPERTY_UNITS = 32_000
 ROW_BYTES = 1_000_000
 """Size of one row as Azure counts it; Azure's limit is 1 MiB."""
 
+_MOST_OF_A_NAME = 600
+"""Bytes that a property takes besides its value, at the most: a name has 255 characters."""
+
 _END_OF_TIME = 253_402_300_799_999
 """9999-12-31T23:59:59.999Z in milliseconds since 1970: no later time has four digits of year."""
 
@@ -66,9 +69,31 @@ def split(columns: Mapping[str, Value], mailbox_id: str, message_id: str) -> Row
 
     Column names must not end in a digit. Lone surrogates, which UTF-8 cannot carry, become U+FFFD.
     """
-    values = {name: _clean(value) if isinstance(value, str) else value for name, value in columns.items()}
+    values: dict[str, Value] = {}
+    most = longest = 0
+    for name, value in columns.items():
+        if isinstance(value, str):
+            values[name] = value if value.isascii() else _clean(value)
+            longest = max(longest, len(value))
+            most += 4 * len(value)  # a character takes two units of two bytes at the most
+        else:
+            values[name] = value
+    if longest <= PROPERTY_UNITS // 2 and most + _MOST_OF_A_NAME * len(values) <= ROW_BYTES:
+        return Row(values, {})  # so small that nothing need be measured
+    blobs = _put_aside(values, mailbox_id, message_id)
+    properties: dict[str, Value] = {}
+    for name, value in values.items():
+        if isinstance(value, str):
+            properties |= _numbered(name, value)
+        else:
+            properties[name] = value
+    return Row(properties, blobs)
+
+
+def _put_aside(values: dict[str, Value], mailbox_id: str, message_id: str) -> dict[str, str]:
+    """Takes the largest texts out of a row that is too large, until it fits; what was taken out, by blob name."""
     blobs: dict[str, str] = {}
-    size = _fixed_size(mailbox_id) + sum(_size(name, value) for name, value in values.items())
+    size = _row_size(values, mailbox_id)
     while size > ROW_BYTES:
         name = max((n for n, v in values.items() if isinstance(v, str)), key=lambda n: _size(n, values[n]))
         text = values.pop(name)
@@ -78,13 +103,7 @@ def split(columns: Mapping[str, Value], mailbox_id: str, message_id: str) -> Row
         values[f"{name}Blob"] = blob
         blobs[blob] = text
         size += _size(f"{name}Blob", blob) - _size(name, text)
-    properties: dict[str, Value] = {}
-    for name, value in values.items():
-        if isinstance(value, str):
-            properties |= _numbered(name, value)
-        else:
-            properties[name] = value
-    return Row(properties, blobs)
+    return blobs
 
 
 def join(properties: Mapping[str, Value], read_blob: Callable[[str], str | None]) -> dict[str, Value]:
@@ -128,8 +147,6 @@ def _digest(message_id: str) -> str:
 
 
 def _clean(text: str) -> str:
-    if text.isascii():
-        return text
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -163,9 +180,10 @@ def _units(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
 
 
-def _fixed_size(mailbox_id: str) -> int:
-    """What a row takes besides its columns: the row itself, its keys, and the timestamp."""
-    return 4 + 2 * (len(mailbox_id) + 49) + _size("Timestamp", _EPOCH)
+def _row_size(values: Mapping[str, Value], mailbox_id: str) -> int:
+    """What a row takes as Azure counts it: the row itself, its keys, the timestamp, and each property."""
+    fixed = 4 + 2 * (len(mailbox_id) + 49) + _size("Timestamp", _EPOCH)
+    return fixed + sum(_size(name, value) for name, value in values.items())
 
 
 def _size(name: str, value: Value) -> int:

@@ -19,9 +19,6 @@ from mailsync.threads import Threads
 MOST_BYTES = 3_600_000
 """Serialised size of one transaction; Azure's limit is 4 MiB."""
 
-type _Write = tuple[list[Change], dict[str, str]]
-"""The changes of one message, and the texts that go to blobs."""
-
 
 class TableMessageStore:
     """Messages and their bodies. Threads may share it."""
@@ -52,11 +49,11 @@ class TableMessageStore:
 
     def write(self, mailbox_id: str, messages: Sequence[StoredMessage]) -> None:
         """One transaction for every 50 messages, fewer where they are large; each message once at the most."""
-        writes = [_changes(mailbox_id, message) for message in messages]
-        blobs = [blob for _, blobs in writes for blob in blobs.items()]
+        blobs: dict[str, str] = {}
+        groups = [self._encoded(mailbox_id, message, blobs) for message in messages]
         # A row never names a blob that is not there.
-        self._each(self._blobs.put, blobs)
-        self._each(self._table.transact, list(_transactions(changes for changes, _ in writes)))
+        self._each(self._blobs.put, blobs.items())
+        self._each(self._table.send, list(_transactions(groups)))
 
     def row_keys(self, mailbox_id: str, folder_id: str, first: datetime, last: datetime) -> dict[str, str]:
         """One query over a range of row keys, which the service does not leave."""
@@ -85,6 +82,25 @@ class TableMessageStore:
         columns = message_rows.join(properties, self._blobs.get)
         return message_columns.read(replace(entry, version=found.etag), columns)
 
+    def _encoded(self, mailbox_id: str, message: StoredMessage, blobs: dict[str, str]) -> list[bytes]:
+        """The changes of one message. Texts that go to blobs are added to `blobs`, by blob name."""
+        index: dict[str, Any] = {
+            "PartitionKey": mailbox_id,
+            "RowKey": message_rows.index_key(message.message_id),
+            "messageId": message.message_id,
+            "folderId": message.folder_id,
+            "generation": message.generation,
+            "removedGeneration": message.removed_generation,
+        }
+        if not message.row_key:
+            return [self._table.encode(_change(index, message.index_version))]
+        index["rowKey"] = message.row_key
+        row = message_rows.split(message_columns.write(message), mailbox_id, message.message_id)
+        blobs |= row.blobs
+        properties: dict[str, Any] = {"PartitionKey": mailbox_id, "RowKey": message.row_key, **row.properties}
+        changes = _change(properties, message.version), _change(index, message.index_version)
+        return [self._table.encode(change) for change in changes]
+
     def _each[T, R](self, work: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """Does the work for each item, on the pool where there are several; raises the first error.
 
@@ -110,34 +126,13 @@ def _entry(entity: Entity) -> StoredMessage:
     )
 
 
-def _changes(mailbox_id: str, message: StoredMessage) -> _Write:
-    index: dict[str, Any] = {
-        "PartitionKey": mailbox_id,
-        "RowKey": message_rows.index_key(message.message_id),
-        "messageId": message.message_id,
-        "folderId": message.folder_id,
-        "generation": message.generation,
-        "removedGeneration": message.removed_generation,
-    }
-    if not message.row_key:
-        return [_change(index, message.index_version)], {}
-    index["rowKey"] = message.row_key
-    row = message_rows.split(message_columns.write(message), mailbox_id, message.message_id)
-    properties: dict[str, message_columns.Value] = {
-        "PartitionKey": mailbox_id,
-        "RowKey": message.row_key,
-        **row.properties,
-    }
-    return [_change(properties, message.version), _change(index, message.index_version)], row.blobs
-
-
 def _change(row: dict[str, Any], version: str | None) -> Change:
     return Change("replace", row, version) if version else Change("create", row)
 
 
-def _transactions(groups: Iterable[list[Change]]) -> Iterator[list[Change]]:
+def _transactions(groups: Iterable[list[bytes]]) -> Iterator[list[bytes]]:
     """Packs changes that belong together into transactions within the service's limits, in order."""
-    transaction: list[Change] = []
+    transaction: list[bytes] = []
     size = 0
     for changes in groups:
         more = sum(map(transactions.size, changes))

@@ -4,7 +4,7 @@ https://learn.microsoft.com/rest/api/storageservices/table-service-rest-api
 Imports the SDK, which is heavy: stores import this module when they are built, not before.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -33,6 +33,7 @@ class Table:
     def __init__(self, storage: Storage, name: str) -> None:
         self._client = table_service(storage).get_table_client(name)
         self._root = self._client.url.rstrip("/")
+        self._address = f"{self._root}/{self._client.table_name}"
 
     def get(self, partition: str, row: str) -> Entity | None:
         """One row, or None.
@@ -105,13 +106,23 @@ class Table:
             return False
         return True
 
-    def transact(self, changes: Sequence[Change]) -> list[str | None]:
+    def transact(self, changes: Iterable[Change]) -> list[str | None]:
         """Makes all changes, at most MOST_CHANGES of one partition, or none; returns the new ETags in order.
 
         Raises StaleWrite where a created row exists, or a replaced or deleted one is gone or has changed.
+        """
+        return self.send([self.encode(change) for change in changes])
+
+    def encode(self, change: Change) -> bytes:
+        """A change for `send`. No call."""
+        return transactions.encode(change, self._address)
+
+    def send(self, changes: Sequence[bytes]) -> list[str | None]:
+        """`transact` with changes that are encoded already.
+
         https://learn.microsoft.com/rest/api/storageservices/performing-entity-group-transactions
         """
-        content_type, body = transactions.encode(changes, f"{self._root}/{self._client.table_name}")
+        content_type, body = transactions.together(changes)
         # No policy of the SDK's sets the version here, and without it the service refuses a token of Entra's.
         headers = _HEADERS | {"Content-Type": content_type, "x-ms-version": self._client.api_version}
         request = HttpRequest("POST", f"{self._root}/$batch", headers=headers, content=body)

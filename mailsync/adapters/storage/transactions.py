@@ -1,9 +1,12 @@
 """Entity group transactions on the wire: a batch of one changeset, and the answer to it. Pure functions.
 
+A change is encoded by itself, once, so that whoever packs transactions knows its size; a transaction is put together
+from changes that are encoded already.
+
 https://learn.microsoft.com/rest/api/storageservices/performing-entity-group-transactions
 
 The SDK builds and reads these with `email`, which takes about a millisecond of processor time for every message, and
-lets the service send each inserted row back. This is the same in a tenth of the time, without the rows.
+lets the service send each inserted row back. This is the same in a twentieth of the time, without the rows.
 """
 
 import json
@@ -14,12 +17,15 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+import msgspec
+
 from mailsync.adapters.storage.entities import Change
 
 _METHODS = {"create": "POST", "replace": "PUT", "upsert": "PUT", "delete": "DELETE"}
 _STATUS = re.compile(rb"HTTP/1\.\d (\d{3})[^\r\n]*\r?\n")
 _ETAG = re.compile(rb"^etag: *(\S+)\s*$", re.IGNORECASE | re.MULTILINE)
 _BOUNDARY = re.compile(rb"boundary=\"?([^\s\"]+)")
+_encoder = msgspec.json.Encoder()
 
 
 class Part(NamedTuple):
@@ -30,15 +36,40 @@ class Part(NamedTuple):
     code: str = ""
 
 
-def encode(changes: Sequence[Change], address: str) -> tuple[str, bytes]:
-    """The content type and the body. `address`: the table's own, such as https://account.table.core.windows.net/name."""
+def encode(change: Change, address: str) -> bytes:
+    """One change. `address`: the table's own, such as https://account.table.core.windows.net/name."""
+    row = change.row
+    url = address if change.kind == "create" else f"{address}(PartitionKey='{_key(row, 0)}',RowKey='{_key(row, 1)}')"
+    lines = [f"{_METHODS[change.kind]} {url} HTTP/1.1", "Accept: application/json;odata=minimalmetadata"]
+    lines += ["DataServiceVersion: 3.0"]
+    if change.kind == "create":
+        lines += ["Prefer: return-no-content"]
+    if change.kind == "delete" or change.etag:
+        lines += [f"If-Match: {change.etag or '*'}"]
+    if change.kind == "delete":
+        return "\r\n".join([*lines, "", "", ""]).encode()
+    content = _content(row)
+    lines += ["Content-Type: application/json", f"Content-Length: {len(content)}", "", ""]
+    return b"%b%b\r\n" % ("\r\n".join(lines).encode(), content)
+
+
+def size(encoded: bytes) -> int:
+    """The bytes that a change takes in a transaction."""
+    return len(encoded) + 200  # its boundary and the three headers before it
+
+
+def together(changes: Sequence[bytes]) -> tuple[str, bytes]:
+    """The content type and the body of a transaction of encoded changes."""
     batch, changeset = f"batch_{uuid.uuid4()}", f"changeset_{uuid.uuid4()}"
-    lines = [f"--{batch}", f"Content-Type: multipart/mixed; boundary={changeset}", ""]
+    pieces = [f"--{batch}\r\nContent-Type: multipart/mixed; boundary={changeset}\r\n\r\n".encode()]
     for number, change in enumerate(changes):
-        lines += [f"--{changeset}", "Content-Type: application/http", "Content-Transfer-Encoding: binary"]
-        lines += [f"Content-ID: {number}", "", *_request(change, address)]
-    lines += [f"--{changeset}--", "", f"--{batch}--", ""]
-    return f"multipart/mixed; boundary={batch}", "\r\n".join(lines).encode()
+        head = (
+            f"--{changeset}\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n"
+            f"Content-ID: {number}\r\n\r\n"
+        )
+        pieces += [head.encode(), change]
+    pieces.append(f"--{changeset}--\r\n\r\n--{batch}--\r\n".encode())
+    return f"multipart/mixed; boundary={batch}", b"".join(pieces)
 
 
 def decode(body: bytes) -> list[Part]:
@@ -52,41 +83,28 @@ def decode(body: bytes) -> list[Part]:
     return parts
 
 
-def size(change: Change) -> int:
-    """About the bytes that a change takes, and not less."""
-    return 1_000 + 3 * sum(len(change.row[key]) for key in ("PartitionKey", "RowKey")) + len(_content(change.row))
-
-
-def _request(change: Change, address: str) -> list[str]:
-    row = change.row
-    url = address if change.kind == "create" else f"{address}(PartitionKey='{_key(row, 0)}',RowKey='{_key(row, 1)}')"
-    lines = [f"{_METHODS[change.kind]} {url} HTTP/1.1", "Accept: application/json;odata=minimalmetadata"]
-    lines += ["DataServiceVersion: 3.0"]
-    if change.kind == "create":
-        lines += ["Prefer: return-no-content"]
-    if change.kind == "delete" or change.etag:
-        lines += [f"If-Match: {change.etag or '*'}"]
-    if change.kind == "delete":
-        return [*lines, "", ""]
-    content = _content(row)
-    return [*lines, "Content-Type: application/json", f"Content-Length: {len(content)}", "", content]
-
-
 def _key(row: Mapping[str, Any], which: int) -> str:
     value: str = row[("PartitionKey", "RowKey")[which]]
     return quote(value.replace("'", "''"), safe="")
 
 
-def _content(row: Mapping[str, Any]) -> str:
-    """The row as JSON in ASCII. Texts, flags and numbers of 32 bits need no type beside them."""
+def _content(row: Mapping[str, Any]) -> bytes:
+    """The row as JSON in ASCII. Texts, flags and numbers of 32 bits need no type beside them.
+
+    In ASCII because no part of a transaction says its charset, and a service that guessed another would spoil texts:
+    https://github.com/Azure/azure-sdk-for-node/issues/851
+    """
     properties: dict[str, Any] = {}
+    is_ascii = True
     for name, value in row.items():
         if isinstance(value, datetime):
             properties[f"{name}@odata.type"] = "Edm.DateTime"
             properties[name] = value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         else:
             properties[name] = value
-    return json.dumps(properties)
+            is_ascii = is_ascii and (not isinstance(value, str) or value.isascii())
+    # msgspec is several times faster, but has no escapes for what is not ASCII.
+    return _encoder.encode(properties) if is_ascii else json.dumps(properties, separators=(",", ":")).encode()
 
 
 def _part(text: bytes) -> Part:
