@@ -71,7 +71,7 @@ class SubscriptionKeeper:
         """
         if push.is_waiting(record.mailbox, self._clock()):
             return
-        if not push.is_told(hint):  # else the webhook has just verified a clientState
+        if not hint.is_notified:  # else the webhook has just verified a clientState
             record.mailbox = push.orphaned(record.mailbox, self._is_dropped)
         try:
             for folder in record.mailbox.folders:

@@ -47,8 +47,7 @@ def step(mailbox: Mailbox, folder: Folder, hint: Hint, now: datetime) -> Step:
         return Step.CREATE
     if not kept.key_id or (mailbox.push_reason == SILENT and mailbox.push_retry_at):
         return Step.RECREATE
-    wanted = kept.id in hint.renew and kept.renewed_at <= hint.at
-    return Step.RENEW if wanted or _renewal_due(mailbox, kept) <= now else Step.NONE
+    return Step.RENEW if _wants_renewed(hint, kept) or _renewal_due(mailbox, kept) <= now else Step.NONE
 
 
 def is_waiting(mailbox: Mailbox, now: datetime) -> bool:
@@ -56,31 +55,13 @@ def is_waiting(mailbox: Mailbox, now: datetime) -> bool:
     return mailbox.push_retry_at is not None and now < mailbox.push_retry_at
 
 
-def asks(mailbox: Mailbox, hint: Hint) -> bool:
-    """Whether a hint wants something of push that has not been done since: it must run, whatever delta has read."""
-    wanted = any(
-        one.id in hint.removed or (one.id in hint.renew and one.renewed_at <= hint.at) for one in _kept(mailbox)
-    )
-    return wanted or (is_news(hint) and mailbox.push_reason == SILENT)
+def is_asked_for(mailbox: Mailbox, hint: Hint) -> bool:
+    """Whether a hint wants something of push that has not been done since, whatever delta has read.
 
-
-def is_news(hint: Hint) -> bool:
-    """Whether Graph has just told of mail: it is no run's continuation or looking again, nor of the lifecycle alone."""
-    lifecycle = bool(hint.renew or hint.removed) and not hint.created
-    return hint.pushed and not (hint.continues or hint.looks or lifecycle)
-
-
-def is_told(hint: Hint) -> bool:
-    """Whether a hint comes of notifications and is no continuation of the program's own: anybody may repeat those."""
-    return bool(hint.pushed or hint.renew or hint.removed) and not (hint.continues or hint.looks)
-
-
-def is_stale(mailbox: Mailbox, hint: Hint) -> bool:
-    """Whether the notifications were all of subscriptions that this mailbox has no more.
-
-    The run that subscribed anew has read delta since, so what they told of is there.
+    Mail that Graph tells of is wanted where push was silent: it shows that push is well again.
     """
-    return bool(hint.nonces) and not {one.nonce for one in _kept(mailbox)} & set(hint.nonces)
+    wanted = any(one.id in hint.removed or _wants_renewed(hint, one) for one in subscriptions(mailbox))
+    return wanted or (hint.is_of_mail and mailbox.push_reason == SILENT)
 
 
 def noted(mailbox: Mailbox, hint: Hint) -> Mailbox:
@@ -90,7 +71,7 @@ def noted(mailbox: Mailbox, hint: Hint) -> Mailbox:
         for folder in mailbox.folders
     )
     mailbox = replace(mailbox, folders=folders)
-    if not is_news(hint):
+    if not hint.is_of_mail:
         return mailbox
     last = mailbox.last_notification_at
     mailbox = replace(mailbox, last_notification_at=max(last, hint.at) if last else hint.at)
@@ -147,14 +128,19 @@ def is_silent(mailbox: Mailbox, hint: Hint, arrived: Iterable[datetime], now: da
 
     `arrived`: when the messages that are new to the table were received.
     """
-    kept = _kept(mailbox)
+    kept = subscriptions(mailbox)
     known = mailbox.push_retry_at is not None
-    if known or is_news(hint) or hint.looks or hint.continues or not kept or not is_subscribed(mailbox):
+    if known or hint.is_of_mail or hint.is_sequel or not kept or not is_subscribed(mailbox):
         return False
     since = max(one.made_at for one in kept)
     if mailbox.last_notification_at:
         since = max(since, mailbox.last_notification_at)
     return any(since < received < now - _LATE for received in arrived)
+
+
+def subscriptions(mailbox: Mailbox) -> list[Subscription]:
+    """Those there are; a folder that the mailbox lacks has none."""
+    return [folder.subscription for folder in mailbox.folders if folder.subscription]
 
 
 def is_subscribed(mailbox: Mailbox) -> bool:
@@ -172,7 +158,7 @@ def next_step_at(mailbox: Mailbox) -> datetime | None:
     """When a subscription next needs something; None where that is up to the polls."""
     if mailbox.push_retry_at:
         return mailbox.push_retry_at
-    return min((_renewal_due(mailbox, one) for one in _kept(mailbox)), default=None)
+    return min((_renewal_due(mailbox, one) for one in subscriptions(mailbox)), default=None)
 
 
 def off(mailbox: Mailbox) -> Mailbox:
@@ -196,9 +182,9 @@ def missing(mailbox: Mailbox, name: str, reason: str) -> Mailbox:
     return _with_folder(mailbox, name, subscription=None, problem=reason)
 
 
-def _kept(mailbox: Mailbox) -> list[Subscription]:
-    """The subscriptions there are; a folder that the mailbox lacks has none."""
-    return [folder.subscription for folder in mailbox.folders if folder.subscription]
+def _wants_renewed(hint: Hint, kept: Subscription) -> bool:
+    """Whether Graph has asked for it since it was last confirmed."""
+    return kept.id in hint.renew and kept.renewed_at <= hint.at
 
 
 def _with_folder(mailbox: Mailbox, name: str, **changes: object) -> Mailbox:

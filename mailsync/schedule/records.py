@@ -35,6 +35,8 @@ class Hint(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     yet; `looks`: which look for such messages this is, whose ids the mailbox's record keeps.
     `renew`, `removed`: subscriptions that Graph wants reauthorized, or has removed.
     `nonces`: those of the subscriptions that the notifications were of; older versions name none.
+
+    The fields are what the queue carries; the properties say what kind of hint that makes.
     """
 
     mailbox_id: str
@@ -46,3 +48,33 @@ class Hint(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     renew: _Ids[_SubscriptionId] = ()
     removed: _Ids[_SubscriptionId] = ()
     nonces: _Ids[_Nonce] = ()
+
+    @property
+    def is_sequel(self) -> bool:
+        """The program sent it to itself: a run goes on, or looks again."""
+        return self.continues or self.looks > 0
+
+    @property
+    def is_next_look(self) -> bool:
+        """The mailbox's record says what is looked for. A look with ids of its own is of an older version."""
+        return self.looks > 0 and not self.created
+
+    @property
+    def is_of_subscriptions(self) -> bool:
+        """A lifecycle notification came, which Graph sends once: a subscription is to be renewed, or was removed."""
+        return bool(self.renew or self.removed)
+
+    @property
+    def is_notified(self) -> bool:
+        """Notifications made it, of mail or of the lifecycle. Who has seen one can post it again, so it is paced."""
+        return (self.pushed or self.is_of_subscriptions) and not self.is_sequel
+
+    @property
+    def is_of_mail(self) -> bool:
+        """Graph has just told of mail, and not of the lifecycle alone."""
+        return self.pushed and not self.is_sequel and bool(self.created or not self.is_of_subscriptions)
+
+    @property
+    def is_plain(self) -> bool:
+        """It says only that there may be news, so that any run which begins later does all that it asks for."""
+        return not (self.continues or self.created or self.is_of_subscriptions)

@@ -25,13 +25,8 @@ def unknown(mailbox: Mailbox, ids: Collection[str]) -> tuple[str, ...]:
 
 
 def is_over(mailbox: Mailbox, hint: Hint) -> bool:
-    """Whether `hint` is of a look that was done by another run, or is needed no more.
-
-    A hint with ids of its own is of an older version, which kept no chain: it looks for them.
-    """
-    if not hint.looks or hint.created:
-        return False
-    return mailbox.looking is None or mailbox.looking.due_at != hint.at
+    """Whether `hint` is of a look that was done by another run, or is needed no more."""
+    return hint.is_next_look and (mailbox.looking is None or mailbox.looking.due_at != hint.at)
 
 
 def after(mailbox: Mailbox, missing: Sequence[str], started_at: datetime, now: datetime) -> Looking | None:

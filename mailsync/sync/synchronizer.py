@@ -18,7 +18,7 @@ import msgspec
 from mailsync.clock import Clock
 from mailsync.errors import AccessDenied, MailsyncError, Misconfigured, ReconnectRequired, RetryLater, StaleWrite
 from mailsync.mailboxes.ports import MailboxStore
-from mailsync.mailboxes.records import Lease, Looking, Mailbox, MailboxState
+from mailsync.mailboxes.records import Looking, Mailbox, MailboxState
 from mailsync.push import state as push
 from mailsync.push.keeper import SubscriptionKeeper
 from mailsync.schedule.pace import Pace
@@ -26,6 +26,7 @@ from mailsync.schedule.ports import HintQueue
 from mailsync.schedule.records import Hint
 from mailsync.settings import Settings
 from mailsync.sync import looks, outcome
+from mailsync.sync.decide import BRIEFLY, Later, Skip, Start, decide
 from mailsync.sync.folder_reader import FolderReader, read_folders
 from mailsync.sync.folder_state import whole_seconds
 from mailsync.sync.merge import RowKey
@@ -35,17 +36,8 @@ from mailsync.sync.run import Limits, Run
 from mailsync.telemetry import Event, emit
 from mailsync.tokens.keeper import RETRY, TokenKeeper
 
-_SKEW = timedelta(seconds=2)
-"""How far the clocks of two instances may be apart."""
-
 _WORRYING = 5
 """Failures in a row after which a passing fault counts as a failing mailbox."""
-
-_BRIEFLY = 1.0
-"""Seconds for which a hint steps aside at the least."""
-
-_ASIDE = 10.0
-"""Seconds for which a hint steps aside where the mailbox waits for somebody in particular."""
 
 _TRIES = 3
 
@@ -87,25 +79,22 @@ class Synchronizer:
         Raises RetryLater where storage itself is away, and what nobody foresaw: the queue tries again then.
         """
         mailbox = self._mailboxes.get(hint.mailbox_id)
-        now = self._clock()
-        if mailbox is None or mailbox.state is not MailboxState.ACTIVE:
-            _skip(hint, "not_active")
-        elif looks.is_over(mailbox, hint) or (_is_covered(mailbox, hint) and not push.asks(mailbox, hint)):
-            _skip(hint, "covered")
-        elif mailbox.not_before and now < mailbox.not_before:
-            self._wait(hint, (mailbox.not_before - now).total_seconds())
-        elif mailbox.lease and now < mailbox.lease.expires_at:
-            self._leave(hint, mailbox.lease)
-        elif push.is_stale(mailbox, hint):
-            _skip(hint, "stale_subscription")
-        elif mailbox.reserved_until and now < mailbox.reserved_until:
-            self._put_back(hint, "reserved", _ASIDE)
-        elif self._tokens.is_held_elsewhere(mailbox):
-            self._put_back(hint, "token_held", _ASIDE)
-        elif push.is_told(hint) and not self._pace.allows(mailbox.id):
-            self._put_back(hint, "too_soon", _BRIEFLY)
-        else:
-            self._start(hint, mailbox)
+        decision = decide(
+            mailbox,
+            hint,
+            self._clock(),
+            token_is_elsewhere=mailbox is not None and self._tokens.is_held_elsewhere(mailbox),
+            longest_aside=self._limits.busy,
+        )
+        if isinstance(decision, Start) and hint.is_notified and not self._pace.allows(hint.mailbox_id):
+            decision = Later(BRIEFLY, "too_soon")
+        match decision:
+            case Start(mailbox):
+                self._start(hint, mailbox)
+            case Skip(why):
+                _skip(hint, why)
+            case Later(seconds, why):
+                self._put_back(hint, seconds, why)
 
     def poisoned(self, hint: Hint | None) -> None:
         """Records on its mailbox that a hint failed too often; None for what was no hint. The schedule goes on."""
@@ -124,35 +113,15 @@ class Synchronizer:
             return
         raise RetryLater("mailbox_contended", "the mailbox record kept changing while it was written")
 
-    def _leave(self, hint: Hint, lease: Lease) -> None:
-        """Another run holds the mailbox, and the hint comes again.
-
-        What came before that run began, the run covers: its hint comes when the lease has ended, for it is the
-        one that goes on where the run has died. What is newer waits longer, the longer the run is at it.
-        """
-        now = self._clock()
-        plain = not (hint.continues or hint.created or hint.renew or hint.removed)
-        if plain and hint.at + _SKEW < lease.started_at:
-            self._put_back(hint, "in_progress", (lease.expires_at - now).total_seconds() + 1)
-        else:
-            age = (now - lease.started_at).total_seconds()
-            self._put_back(hint, "busy", min(max(age, _BRIEFLY), self._limits.busy))
-
-    def _wait(self, hint: Hint, seconds: float) -> None:
-        """The poll that ends the wait brings the mail; what a hint says of subscriptions is said only once."""
-        _skip(hint, "waiting")
-        if hint.renew or hint.removed:
-            self._queue.send(hint, seconds + 1)
-
-    def _put_back(self, hint: Hint, why: str, delay: float) -> None:
+    def _put_back(self, hint: Hint, seconds: float, why: str) -> None:
         _skip(hint, why)
-        self._queue.send(hint, delay)
+        self._queue.send(hint, seconds)
 
     def _start(self, hint: Hint, mailbox: Mailbox) -> None:
         try:
             run = Run(mailbox, self._mailboxes, self._new_owner(), self._clock, self._limits)
         except StaleWrite:
-            return self._put_back(hint, "busy", _BRIEFLY)
+            return self._put_back(hint, BRIEFLY, "busy")
         try:
             return self._conclude(run, hint)
         except StaleWrite:
@@ -271,14 +240,6 @@ class Synchronizer:
         run.finish(partial(outcome.lost_grant, error=error, now=self._clock(), granted_at=run.granted_at))
         if run.mailbox.state is MailboxState.NEEDS_RECONNECT:
             emit(Event.NEEDS_RECONNECT, mailbox=run.mailbox.id, reason=error.reason, detail=error.message)
-
-
-def _is_covered(mailbox: Mailbox, hint: Hint) -> bool:
-    """Whether a run that began after the hint has read everything that the hint is about."""
-    if hint.continues and not all(folder.complete for folder in mailbox.folders):
-        return False
-    started_at = mailbox.last_sync_started_at
-    return started_at is not None and hint.at + _SKEW < started_at
 
 
 def _skip(hint: Hint, why: str) -> None:
