@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mailsync.schedule.ports import AsyncHintQueue, HintQueue
     from mailsync.sync.ports import MailService, MessageStore
     from mailsync.sync.synchronizer import Synchronizer
+    from mailsync.sync.worker import Worker
     from mailsync.tokens.keeper import TokenKeeper
     from mailsync.tokens.ports import Directory, GetToken, TokenVault
 
@@ -204,7 +205,7 @@ class App:
 
     @once
     def synchronizer(self) -> "Synchronizer":
-        """The queue worker's work."""
+        """What runs a hint."""
         from mailsync.adapters.storage.message_rows import row_key
         from mailsync.sync.synchronizer import Synchronizer
 
@@ -219,3 +220,10 @@ class App:
             row_key=row_key,
             clock=utc_now,
         )
+
+    @once
+    def worker(self) -> "Worker":
+        """What takes messages off the queue."""
+        from mailsync.sync.worker import Worker
+
+        return Worker(self.synchronizer, self.poller)

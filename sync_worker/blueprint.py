@@ -9,10 +9,10 @@ blueprint = func.Blueprint()  # type: ignore[no-untyped-call]  # azure.functions
 
 @blueprint.queue_trigger(arg_name="message", queue_name="mailbox-sync", connection="MAIL_STORAGE")
 def sync_mailbox(message: func.QueueMessage) -> None:
-    """Brings one mailbox up to date."""
+    """Brings one mailbox up to date, or wakes a share of those that are due."""
     from mailsync.adapters.storage.queue import decode_hint
 
-    app().synchronizer.run(decode_hint(message.get_body()))
+    app().worker.run(decode_hint(message.get_body()))
 
 
 @blueprint.queue_trigger(arg_name="message", queue_name="mailbox-sync-poison", connection="MAIL_STORAGE")
@@ -20,4 +20,4 @@ def record_poisoned_hint(message: func.QueueMessage) -> None:
     """Records on its mailbox a hint that failed too often."""
     from mailsync.adapters.storage.queue import decode_poison
 
-    app().synchronizer.poisoned(decode_poison(message.get_body()))
+    app().worker.poisoned(decode_poison(message.get_body()))

@@ -2,6 +2,9 @@
 
 import re
 
+SHARDS = "0123456789abcdef"
+"""The parts of the mailboxes and of their schedule, each by the last digit of the ids in it."""
+
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -19,6 +22,11 @@ def mailbox_id(tenant_id: str, user_id: str) -> str:
     if not all(map(is_guid, parts)):
         raise ValueError("tenant id and user id must be GUIDs")
     return "-".join(parts)
+
+
+def shard(mailbox_id: str) -> str:
+    """Which of SHARDS a mailbox belongs to."""
+    return mailbox_id[-1]
 
 
 def is_mailbox_id(text: str) -> bool:

@@ -1,6 +1,6 @@
 """Where mailbox records are kept. Adapters and fakes satisfy this; `tests/contracts/` holds them to it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -26,10 +26,17 @@ class MailboxStore(Protocol):
         """Every mailbox, in no order."""
         ...
 
-    def due(self, now: datetime) -> Iterator[DueMailbox]:
-        """Entries whose time has come. What it costs follows their number, not that of all mailboxes."""
+    def due(self, shard: str, now: datetime, since: str = "") -> Iterator[Sequence[DueMailbox]]:
+        """Entries of a shard whose time has come, in the order of their keys, which is that of their times.
+
+        Yields pages, some of them empty, each of which is read when it is asked for. `since`: the key to begin at.
+        What it costs follows the number of entries that are due, not that of all mailboxes.
+        """
         ...
 
-    def mark_queued(self, entry: DueMailbox, now: datetime) -> None:
-        """Notes that a hint was sent; an entry that has gone since is no error."""
+    def mark_queued(self, entries: Sequence[DueMailbox], now: datetime) -> None:
+        """Notes that a hint was sent for each of these; one that has gone since is no error and costs no other.
+
+        Raises, once all were tried, what failed first.
+        """
         ...

@@ -1,11 +1,20 @@
-"""The timer's work: a hint for every mailbox that is due, and the sweeping of old sign-ins."""
+"""The timer's work: a hint for every mailbox that is due, and the sweeping of old sign-ins.
 
-from collections.abc import Iterator
+    tick → what is due, of every shard at once → hints, then marks
+                                              → of more than one tick's worth, shares on the queue → hints, then marks
+
+Hints are sent before entries are marked as queued: a crash between the two costs second hints, never a missing one.
+So does whatever becomes of a share: what it would have woken is not marked, and the next tick finds it.
+"""
+
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from itertools import count
+from itertools import islice
+from typing import NamedTuple
 
 from mailsync.clock import Clock
 from mailsync.errors import MailsyncError
+from mailsync.mailboxes.ids import SHARDS, shard
 from mailsync.mailboxes.ports import MailboxStore
 from mailsync.mailboxes.records import DueMailbox
 from mailsync.one_time import SignInStore
@@ -19,7 +28,30 @@ _REQUEUE_AFTER = timedelta(minutes=15)
 
 _PER_SECOND = 20
 _SPREAD_SECONDS = 45
-"""Mailboxes that come due together start at this rate, all within the minute."""
+"""Mailboxes that come due together start at this rate, or evenly over these seconds where they are more."""
+
+_MARKED_PER_SECOND = 500
+"""Hints become visible no sooner than they are all marked: a run that begins before has moved its entry."""
+
+_ALONE = 2_000
+"""Mailboxes that a tick wakes itself, before it hands out the others. It ends with the shard that reaches this."""
+
+_PAGES = 5
+"""Pages of one shard that are looked through for what is not queued. Where so many hints wait, more help nobody."""
+
+_TICKS_EVERY = timedelta(minutes=1)
+"""A share of a tick is good until the next, which hands out anew what is left. So no two ticks wake the same."""
+
+
+class _Due(NamedTuple):
+    """What is to be woken of a shard: a page of it, and the first entry of what else there is."""
+
+    entries: list[DueMailbox]
+    rest: DueMailbox | None
+
+
+type _Share = tuple[DueMailbox, float]
+"""The entry at which a share of the schedule begins, and in how many seconds it is to be taken up."""
 
 
 class Poller:
@@ -32,34 +64,92 @@ class Poller:
         self._clock = clock
 
     def tick(self) -> int:
-        """Queues a hint for each due mailbox; returns how many. Raises, once all were tried, what failed first."""
+        """Queues a hint for each due mailbox, or hands out shares of them; returns how many it queued itself.
+
+        Raises, once all were tried, what failed first.
+        """
         now = self._clock()
-        places = count()
-        with Threads(max_workers=8) as pool:
-            woken = list(pool.map(lambda due: self._wake(due, next(places), now), self._unqueued(now)))
-        failures = [error for error in woken if error]
-        emit(Event.POLL_TICK, queued=len(woken) - len(failures), failed=len(failures) or None)
-        if failures:
-            raise failures[0]
-        return len(woken)
+        with Threads(max_workers=len(SHARDS)) as pool:
+            looks = list(pool.map(lambda each: _tried(lambda: self._due(each, now, now)), SHARDS))
+        failures = [look for look in looks if isinstance(look, MailsyncError)]
+        own, shares = _divided([look for look in looks if isinstance(look, _Due)])
+        return self._wake(own, shares, now, now, failures)
+
+    def wake_share(self, share: Hint) -> int:
+        """Queues hints for a page of the schedule from `share` on, and hands on the rest; returns how many.
+
+        Raises, once all were tried, what failed first: then it is to be done again.
+        """
+        now = self._clock()
+        if now - share.at >= _TICKS_EVERY:
+            emit(Event.SYNC_SKIPPED, mailbox=share.mailbox_id, why="late_share")
+            return 0
+        due = self._due(shard(share.mailbox_id), min(share.at, now), now, share.share_from)
+        good = now - share.at + timedelta(seconds=_SPREAD_SECONDS) < _TICKS_EVERY
+        rest = [(due.rest, float(_SPREAD_SECONDS))] if due.rest and good else []
+        return self._wake(due.entries, rest, share.at, now, [])
 
     def sweep(self) -> int:
         """Deletes expired sign-in records; returns how many."""
         return self._signins.purge(self._clock())
 
-    def _unqueued(self, now: datetime) -> Iterator[DueMailbox]:
-        for entry in self._mailboxes.due(now):
-            if entry.queued_at is None or now - entry.queued_at > _REQUEUE_AFTER:
-                yield entry
+    def _due(self, of: str, until: datetime, now: datetime, since: str = "") -> _Due:
+        """The first page of a shard that has entries without a hint on its way; those, and where others begin."""
+        pages = islice(self._mailboxes.due(of, until, since), _PAGES)
+        unqueued = ([entry for entry in page if not _is_queued(entry, now)] for page in pages)
+        found = filter(None, unqueued)
+        entries = next(found, [])
+        return _Due(entries, next(found, [None])[0])
 
-    def _wake(self, entry: DueMailbox, place: int, now: datetime) -> MailsyncError | None:
-        """Sends first, then marks: a crash between the two costs a second hint, never a missing one.
+    def _wake(
+        self,
+        entries: Sequence[DueMailbox],
+        shares: Sequence[_Share],
+        ticked_at: datetime,
+        now: datetime,
+        failures: list[MailsyncError],
+    ) -> int:
+        """Sends the shares and the hints, then marks the entries whose hints were taken."""
+        rate = max(_PER_SECOND, len(entries) / _SPREAD_SECONDS)
+        first = len(entries) // _MARKED_PER_SECOND
+        sends = [(Hint(entry.mailbox_id, ticked_at, share_from=entry.key), delay) for entry, delay in shares]
+        sends += [(Hint(entry.mailbox_id, now), first + place // rate) for place, entry in enumerate(entries)]
+        problems = self._queue.send_all(sends) if sends else []
+        failures += filter(None, problems)
+        hints = zip(entries, problems[len(shares) :], strict=True)
+        queued = [entry for entry, problem in hints if problem is None]
+        unmarked = _tried(lambda: self._mailboxes.mark_queued(queued, now)) if queued else None
+        if unmarked:
+            failures.append(unmarked)
+        emit(Event.POLL_TICK, queued=len(queued), failed=len(failures) or None, shares=len(shares) or None)
+        if failures:
+            raise failures[0]
+        return len(queued)
 
-        Returns what went wrong, so that one that fails leaves the others.
-        """
-        try:
-            self._queue.send(Hint(mailbox_id=entry.mailbox_id, at=now), min(place // _PER_SECOND, _SPREAD_SECONDS))
-            self._mailboxes.mark_queued(entry, now)
-        except MailsyncError as error:
-            return error
-        return None
+
+def _is_queued(entry: DueMailbox, now: datetime) -> bool:
+    return entry.queued_at is not None and now - entry.queued_at <= _REQUEUE_AFTER
+
+
+def _divided(found: Sequence[_Due]) -> tuple[list[DueMailbox], list[_Share]]:
+    """What a tick wakes itself, the longest overdue first, and what it hands out.
+
+    It does the shard that is most overdue first and itself, so that the schedule goes on where the queue stands still.
+    """
+    own: list[DueMailbox] = []
+    shares: list[_Share] = []
+    for due in sorted((due for due in found if due.entries), key=lambda due: due.entries[0].key):
+        if len(own) >= _ALONE:
+            shares.append((due.entries[0], 0.0))
+            continue
+        own += due.entries
+        if due.rest:
+            shares.append((due.rest, float(_SPREAD_SECONDS)))
+    return sorted(own, key=lambda entry: entry.key), shares
+
+
+def _tried[Result](work: Callable[[], Result]) -> Result | MailsyncError:
+    try:
+        return work()
+    except MailsyncError as error:
+        return error

@@ -1,7 +1,9 @@
 """The queue of hints. Adapters and fakes satisfy these; `tests/contracts/` holds them to it."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from mailsync.errors import MailsyncError
 from mailsync.schedule.records import Hint
 
 
@@ -10,6 +12,10 @@ class HintQueue(Protocol):
 
     def send(self, hint: Hint, delay: float = 0) -> None:
         """Queues a hint that becomes visible after `delay` seconds. Raises RetryLater."""
+        ...
+
+    def send_all(self, hints: Sequence[tuple[Hint, float]]) -> list[MailsyncError | None]:
+        """Queues hints, each with its delay, side by side; what went wrong with each, None where it is queued."""
         ...
 
 

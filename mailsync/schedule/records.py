@@ -24,6 +24,8 @@ type _MessageId = Annotated[str, Meta(pattern=MESSAGE_ID.pattern)]
 
 type _SubscriptionId = Annotated[str, Meta(pattern=SUBSCRIPTION_ID.pattern)]
 
+type _Key = Annotated[str, Meta(pattern=r"\A[0-9A-Za-z.-]{0,128}\Z")]
+
 type _Nonce = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{1,22}\Z")]
 
 
@@ -35,6 +37,9 @@ class Hint(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     yet; `looks`: which look for such messages this is, whose ids the mailbox's record keeps.
     `renew`, `removed`: subscriptions that Graph wants reauthorized, or has removed.
     `nonces`: those of the subscriptions that the notifications were of; older versions name none.
+    `share_from`: where not empty, the message is a share of the schedule: what is due of this mailbox's shard at
+    `at` is to be woken, from the entry of this key on. That entry is the mailbox's own, so an older version, which
+    passes the field over, syncs a mailbox that is due.
 
     The fields are what the queue carries; the properties say what kind of hint that makes.
     """
@@ -48,6 +53,12 @@ class Hint(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     renew: _Ids[_SubscriptionId] = ()
     removed: _Ids[_SubscriptionId] = ()
     nonces: _Ids[_Nonce] = ()
+    share_from: _Key = ""
+
+    @property
+    def is_share(self) -> bool:
+        """It is of the schedule, and not of its mailbox alone."""
+        return bool(self.share_from)
 
     @property
     def is_sequel(self) -> bool:

@@ -22,7 +22,8 @@ class _Azure:
     """The queue, and what the Functions host would take from it."""
 
     def __init__(self, storage):
-        self.send = StorageHintQueue(storage).send
+        queue = StorageHintQueue(storage)
+        self.send, self.send_all = queue.send, queue.send_all
         self._client = queue_service(storage).get_queue_client(QUEUE)
 
     def take(self):
@@ -36,12 +37,13 @@ class _AsyncAzure(_Azure):
         super().__init__(storage)
         queue = AsyncStorageHintQueue(storage)
         self.send = lambda hint, delay=0: asyncio.run(queue.send(hint, delay))
+        self.send_all = lambda hints: asyncio.run(queue.send_all(hints))
 
 
 class _Fake:
     def __init__(self):
         self._queue = FakeHintQueue()
-        self.send = self._queue.send
+        self.send, self.send_all = self._queue.send, self._queue.send_all
 
     def take(self):
         return [hint for hint, delay in self._queue.take() if delay <= 0]
@@ -73,6 +75,16 @@ def test_a_delayed_hint_is_not_there_yet(queue):
     queue.send(HINT, delay=0.2)
     queue.send(HINT, delay=9_999_999)
     assert queue.take() == []
+
+
+@pytest.mark.parametrize("kind", [_Fake, _Azure, _AsyncAzure])
+def test_many_hints_arrive_each_after_its_delay(kind, request):
+    queue = kind() if kind is _Fake else kind(request.getfixturevalue("storage"))
+    hints = [Hint(f"{BOX[:-2]}{number:02x}", HINT.at) for number in range(40)]
+    assert queue.send_all([(hint, 9_999 if place % 2 else 0) for place, hint in enumerate(hints)]) == [None] * 40
+    arrived = [hint for _ in range(2) for hint in queue.take()]
+    assert sorted(arrived, key=lambda hint: hint.mailbox_id) == hints[::2]
+    assert queue.send_all([]) == []
 
 
 @pytest.mark.parametrize("kind", [_Azure, _AsyncAzure])
@@ -108,6 +120,10 @@ OUT_OF_BOUNDS = (
     ("removed", ("",)),
     ("nonces", ("n",) * 21),
     ("nonces", ("n" * 23,)),
+    ("share_from", "d" * 129),
+    ("share_from", "due-' or RowKey ge '"),
+    ("share_from", "due-x\n"),
+    ("share_from", 5),
 )
 
 
@@ -166,6 +182,21 @@ def test_messages_of_the_version_before_are_hints_and_ours_are_to_it():
     assert (ours.mailbox_id, ours.pushed) == (BOX, True)
 
 
+def test_a_share_of_the_schedule_is_the_hint_of_a_mailbox_to_the_version_before():
+    """Its first mailbox is due, so an older version does some of the work and no harm."""
+    key = f"due-20261125T083000.123Z-{BOX}"
+    share = encode_hint(Hint(BOX, HINT.at, share_from=key))
+    assert decode_hint(share).share_from == key
+
+    class Older(msgspec.Struct, rename="camel"):
+        mailbox_id: str
+        at: datetime
+        continues: bool = False
+
+    assert msgspec.json.decode(share, type=Older) == Older(BOX, HINT.at)
+    assert "share" not in encode_hint(HINT)
+
+
 def test_unknown_fields_are_passed_over():
     assert decode_hint(encode_hint(HINT)[:-1] + ',"later":1}') == HINT
 
@@ -176,3 +207,4 @@ def test_a_missing_queue_is_the_operators_business(storage, kind):
     with pytest.raises(Misconfigured) as problem:
         kind(storage).send(HINT)
     assert problem.value.reason == "storage_missing"
+    assert {each.reason for each in kind(storage).send_all([(HINT, 0)] * 3)} == {"storage_missing"}

@@ -18,7 +18,7 @@ from mailsync.mailboxes.records import (
     PushState,
     Subscription,
 )
-from tests.fakes.stores import FakeMailboxStore
+from tests.fakes.stores import FakeMailboxStore, all_due
 
 NOW = datetime(2026, 11, 25, 8, 30, 0, 123000, tzinfo=UTC)
 TENANT = "aaaaaaaa-0000-4000-8000-000000000001"
@@ -75,13 +75,13 @@ def full_mailbox() -> Mailbox:
 
 
 def due_ids(mailboxes, now=NOW) -> list[str]:
-    return [entry.mailbox_id for entry in mailboxes.due(now)]
+    return [entry.mailbox_id for entry in all_due(mailboxes, now)]
 
 
 def test_unknown(mailboxes):
     assert mailboxes.get(an_id(1)) is None
     assert list(mailboxes.list()) == []
-    assert list(mailboxes.due(NOW)) == []
+    assert all_due(mailboxes, NOW) == []
 
 
 def test_a_record_comes_back_as_it_was_saved(mailboxes):
@@ -149,7 +149,7 @@ def test_of_many_who_take_the_lease_at_once_one_gets_it(mailboxes):
         winners = [saved for saved in pool.map(take, range(8)) if saved]
     assert len(winners) == 1
     assert mailboxes.get(base.id) == winners[0]
-    assert len(list(mailboxes.due(NOW + timedelta(days=1)))) == 1
+    assert len(all_due(mailboxes, NOW + timedelta(days=1))) == 1
 
 
 def test_the_schedule_follows_the_record(mailboxes):
@@ -166,12 +166,31 @@ def test_the_schedule_follows_the_record(mailboxes):
     assert due_ids(mailboxes) == [saved.id]
 
 
-def test_longest_overdue_first_across_all_shards(mailboxes):
-    order = [7, 3, 30, 12, 1, 25, 18, 9, 14, 2, 5, 33, 16, 20, 4, 8, 11, 6, 10, 13]
+def in_shard(digit: str, number: int) -> str:
+    return an_id(16 * number + int(digit, 16))
+
+
+def test_what_is_due_of_a_shard_is_that_shards_longest_overdue_first(mailboxes):
+    order = [7, 3, 30, 12, 1, 25, 18, 9, 14, 2]
     for place, number in enumerate(order):
-        mailboxes.save(a_mailbox(number, next_poll_at=NOW - timedelta(minutes=100 - place)))
-    mailboxes.save(a_mailbox(99, next_poll_at=NOW + timedelta(milliseconds=1)))
-    assert due_ids(mailboxes) == [an_id(number) for number in order]
+        for shard in "a7":
+            due_at = NOW - timedelta(minutes=100 - place)
+            mailboxes.save(a_mailbox(id=in_shard(shard, number), next_poll_at=due_at))
+    mailboxes.save(a_mailbox(id=in_shard("a", 99), next_poll_at=NOW + timedelta(milliseconds=1)))
+    for shard in "a7":
+        entries = [entry for page in mailboxes.due(shard, NOW) for entry in page]
+        assert [entry.mailbox_id for entry in entries] == [in_shard(shard, number) for number in order]
+    assert not any(mailboxes.due("0", NOW))
+
+
+def test_what_is_due_can_be_read_from_an_entry_on(mailboxes):
+    for number in range(6):
+        mailboxes.save(a_mailbox(id=in_shard("c", number), next_poll_at=NOW - timedelta(minutes=6 - number)))
+    [entries] = mailboxes.due("c", NOW)
+    rest = [entry for page in mailboxes.due("c", NOW, entries[2].key) for entry in page]
+    assert rest == list(entries[2:])
+    assert not any(mailboxes.due("c", NOW, "z"))
+    assert [entry for page in mailboxes.due("c", NOW, "-") for entry in page] == list(entries)
 
 
 def test_several_due_at_the_same_moment(mailboxes):
@@ -182,23 +201,37 @@ def test_several_due_at_the_same_moment(mailboxes):
 
 def test_mark_queued_shows_until_the_schedule_moves(mailboxes):
     saved = mailboxes.save(a_mailbox(next_poll_at=NOW))
-    [entry] = mailboxes.due(NOW)
+    [entry] = all_due(mailboxes, NOW)
     assert entry.queued_at is None
-    mailboxes.mark_queued(entry, NOW + timedelta(seconds=1))
-    assert [entry.queued_at for entry in mailboxes.due(NOW)] == [NOW + timedelta(seconds=1)]
+    mailboxes.mark_queued([entry], NOW + timedelta(seconds=1))
+    assert [entry.queued_at for entry in all_due(mailboxes, NOW)] == [NOW + timedelta(seconds=1)]
     same = mailboxes.save(replace(saved, failures=1))
-    assert [entry.queued_at for entry in mailboxes.due(NOW)] == [NOW + timedelta(seconds=1)]
+    assert [entry.queued_at for entry in all_due(mailboxes, NOW)] == [NOW + timedelta(seconds=1)]
     mailboxes.save(replace(same, next_poll_at=NOW + timedelta(seconds=2)))
-    assert [entry.queued_at for entry in mailboxes.due(NOW + timedelta(seconds=9))] == [None]
+    assert [entry.queued_at for entry in all_due(mailboxes, NOW + timedelta(seconds=9))] == [None]
 
 
 def test_marking_an_entry_that_has_gone_is_no_error_and_makes_none(mailboxes):
     saved = mailboxes.save(a_mailbox(next_poll_at=NOW))
-    [entry] = mailboxes.due(NOW)
+    [entry] = all_due(mailboxes, NOW)
     mailboxes.save(replace(saved, next_poll_at=None))
-    mailboxes.mark_queued(entry, NOW)
-    mailboxes.mark_queued(DueMailbox(entry.key, an_id(5)), NOW)
-    assert list(mailboxes.due(NOW)) == []
+    mailboxes.mark_queued([entry], NOW)
+    mailboxes.mark_queued([DueMailbox(entry.key, an_id(5))], NOW)
+    mailboxes.mark_queued([], NOW)
+    assert all_due(mailboxes, NOW) == []
+
+
+def test_many_are_marked_at_once_and_those_that_have_gone_cost_no_other(mailboxes):
+    ids = [in_shard("4", number) for number in range(12)] + [in_shard("e", number) for number in range(3)]
+    saved = [mailboxes.save(a_mailbox(id=each, next_poll_at=NOW)) for each in ids]
+    entries = all_due(mailboxes, NOW)
+    gone = {saved[place].id for place in (0, 5, 6, 11, 13)}
+    for mailbox in saved:
+        if mailbox.id in gone:
+            mailboxes.save(replace(mailbox, next_poll_at=NOW - timedelta(seconds=1)))
+    mailboxes.mark_queued(entries, NOW)
+    marked = {entry.mailbox_id: entry.queued_at for entry in all_due(mailboxes, NOW)}
+    assert marked == {each: None if each in gone else NOW for each in ids}
 
 
 def test_list_has_each_mailbox_once(mailboxes):

@@ -1,12 +1,10 @@
 """In-memory stands-in for the hint queue and the token vault."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
+from mailsync.errors import MailsyncError
 from mailsync.schedule.records import Hint
 from mailsync.tokens.records import StoredToken
-
-if TYPE_CHECKING:
-    from mailsync.errors import MailsyncError
 
 
 class FakeHintQueue:
@@ -20,6 +18,16 @@ class FakeHintQueue:
         if self.failure:
             raise self.failure
         self.sent.append((hint, delay))
+
+    def send_all(self, hints: Sequence[tuple[Hint, float]]) -> list[MailsyncError | None]:
+        problems: list[MailsyncError | None] = []
+        for hint, delay in hints:
+            try:
+                self.send(hint, delay)
+                problems.append(None)
+            except MailsyncError as error:
+                problems.append(error)
+        return problems
 
     def take(self) -> list[tuple[Hint, float]]:
         """Empties the queue."""

@@ -19,18 +19,31 @@ from mailsync.accounts.rules import (
 from mailsync.adapters.storage.message_columns import FIRST_TIME
 from mailsync.adapters.storage.message_rows import row_bound, row_range
 from mailsync.errors import Rejected, StaleWrite
+from mailsync.mailboxes.ids import SHARDS
+from mailsync.mailboxes.ports import MailboxStore
 from mailsync.mailboxes.records import DueMailbox, Mailbox
 from mailsync.one_time import SignInRecord
 from mailsync.sync.records import Content, StoredMessage
 
 
+def all_due(mailboxes: MailboxStore, now: datetime) -> list[DueMailbox]:
+    """What is due of every shard."""
+    return [entry for each in SHARDS for page in mailboxes.due(each, now) for entry in page]
+
+
 class FakeMailboxStore:
-    """`MailboxStore`. `rows` and `schedule` may be looked at; `writes` counts saves that went through."""
+    """`MailboxStore`. `rows` and `schedule` may be looked at; `writes` counts saves that went through.
+
+    `page`: entries in a page of `due`; `marked`: how many entries each call of `mark_queued` was for.
+    """
+
+    page = 1000
 
     def __init__(self) -> None:
         self.rows: dict[str, Mailbox] = {}
         self.schedule: dict[str, tuple[datetime, DueMailbox]] = {}
         self.writes = 0
+        self.marked: list[int] = []
         self._lock = threading.Lock()
 
     def get(self, mailbox_id: str) -> Mailbox | None:
@@ -54,14 +67,18 @@ class FakeMailboxStore:
     def list(self) -> Iterator[Mailbox]:
         yield from list(self.rows.values())
 
-    def due(self, now: datetime) -> Iterator[DueMailbox]:
-        entries = sorted(self.schedule.values(), key=lambda entry: (entry[0], entry[1].mailbox_id))
-        yield from [due for at, due in entries if _milliseconds(at) <= _milliseconds(now)]
+    def due(self, shard: str, now: datetime, since: str = "") -> Iterator[Sequence[DueMailbox]]:
+        entries = [due for at, due in self.schedule.values() if _milliseconds(at) <= _milliseconds(now)]
+        entries = [due for due in entries if due.mailbox_id[-1] == shard and due.key >= since]
+        yield from itertools.batched(sorted(entries, key=lambda due: due.key), self.page, strict=False)
 
-    def mark_queued(self, entry: DueMailbox, now: datetime) -> None:
+    def mark_queued(self, entries: Sequence[DueMailbox], now: datetime) -> None:
         with self._lock:
-            if known := self.schedule.get(entry.key):
-                self.schedule[entry.key] = known[0], replace(known[1], queued_at=now)
+            self.marked.append(len(entries))
+            for entry in entries:
+                known = self.schedule.get(entry.key)
+                if known and known[1].mailbox_id == entry.mailbox_id:
+                    self.schedule[entry.key] = known[0], replace(known[1], queued_at=now)
 
 
 def _milliseconds(moment: datetime) -> int:

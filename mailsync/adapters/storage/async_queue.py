@@ -1,5 +1,7 @@
 """`AsyncHintQueue` on the storage queue `mailbox-sync`: how the webhook sends, on the event loop that answers Graph.
 
+The timer sends its many hints so too.
+
 One request, Put Message, by aiohttp. The SDK's `send_message` takes eight times the processor time, as a coroutine
 too, and at hundreds of POSTs a second that is what their answers wait for.
 
@@ -10,7 +12,8 @@ Imports the SDK and aiohttp, which are heavy: the adapter is imported when it is
 import asyncio
 import base64
 import ssl
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -30,6 +33,11 @@ _SCOPE = "https://storage.azure.com/.default"
 _RENEWED_BEFORE = timedelta(minutes=5)
 """Before it expires, as the SDK does with a token."""
 _SIGNED_FOR = timedelta(hours=2)
+
+_SIDE_BY_SIDE = 16
+"""Requests of `send_all` under way at once."""
+_ALL_WITHIN = 20
+"""Seconds for all of `send_all`: where storage is slow, the rest is left to whoever tries again."""
 
 
 class AsyncStorageHintQueue:
@@ -63,6 +71,25 @@ class AsyncStorageHintQueue:
             problem = await self._put(content, wait)
         if problem:
             raise problem
+
+    async def send_all(self, hints: Sequence[tuple[Hint, float]]) -> list[MailsyncError | None]:
+        """A call for each hint, some at once; what went wrong with each, None where it is queued."""
+        late = RetryLater("storage_unavailable", "Storage did not take all hints in time.")
+        problems: list[MailsyncError | None] = [late] * len(hints)
+        places = iter(range(len(hints)))
+
+        async def send_some() -> None:
+            for place in places:
+                try:
+                    await self.send(*hints[place])
+                    problems[place] = None
+                except MailsyncError as error:
+                    problems[place] = error
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_ALL_WITHIN):
+                await asyncio.gather(*(send_some() for _ in range(_SIDE_BY_SIDE)))
+        return problems
 
     async def _put(self, content: bytes, wait: int) -> MailsyncError | None:
         """One attempt; what was wrong with it. `wait`: seconds until the message becomes visible."""

@@ -20,9 +20,12 @@ class Entity(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of a transaction. `create` and `upsert` take no ETag; `replace` needs one, `delete` may have one."""
+    """One change of a transaction. `create` and `upsert` take no ETag; `replace` needs one; the others may have one.
 
-    kind: Literal["create", "replace", "upsert", "delete"]
+    `merge` sets the properties that it names, of a row that is there.
+    """
+
+    kind: Literal["create", "replace", "upsert", "merge", "delete"]
     row: Mapping[str, Any]
     etag: str | None = None
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from mailsync.adapters.storage.entities import Entity, Properties
+from mailsync.mailboxes.ids import shard
 from mailsync.mailboxes.records import Folder, Lease, Looking, Mailbox, MailboxState, PushState
 
 _PLAIN = {
@@ -37,11 +38,6 @@ _PLAIN = {
     "reservedUntil": "reserved_until",
 }
 """Property by field, of those that are stored as they are."""
-
-
-def shard(mailbox_id: str) -> str:
-    """The PartitionKey."""
-    return mailbox_id[-1]
 
 
 def key(mailbox_id: str) -> str:

@@ -4,20 +4,21 @@ A mailbox has a row `mailbox-<id>` and, while it is scheduled, a row `due-<time>
 partition, named by the id's last digit, and so change in one transaction; 16 partitions share the load.
 """
 
-import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import batched, groupby
 
 from mailsync.adapters.storage import mailbox_rows
-from mailsync.adapters.storage.entities import Change, Entity, text
+from mailsync.adapters.storage.entities import MOST_CHANGES, Change, Entity, Properties, text
 from mailsync.errors import StaleWrite
+from mailsync.mailboxes.ids import shard
 from mailsync.mailboxes.records import DueMailbox, Mailbox
 from mailsync.settings import Storage
 from mailsync.threads import Threads
 
-_SHARDS = "0123456789abcdef"
+_NAMES = ["RowKey", "mailboxId", "queuedAt"]
+"""What is read of an entry of the schedule."""
 
 
 class TableMailboxStore:
@@ -31,7 +32,7 @@ class TableMailboxStore:
 
     def get(self, mailbox_id: str) -> Mailbox | None:
         """One point read."""
-        found = self._table.get(mailbox_rows.shard(mailbox_id), mailbox_rows.key(mailbox_id))
+        found = self._table.get(shard(mailbox_id), mailbox_rows.key(mailbox_id))
         return mailbox_rows.read(found) if found else None
 
     def save(self, mailbox: Mailbox) -> Mailbox:
@@ -50,18 +51,35 @@ class TableMailboxStore:
         """Reads the table through, a page at a time."""
         return map(mailbox_rows.read, self._table.query("RowKey ge 'mailbox-' and RowKey lt 'mailbox.'"))
 
-    def due(self, now: datetime) -> Iterator[DueMailbox]:
-        """One query to each partition, of the entries that are due and no others; the longest overdue come first."""
+    def due(self, shard: str, now: datetime, since: str = "") -> Iterator[Sequence[DueMailbox]]:
+        """One query, of the entries that are due and no others; a call for each thousand of them."""
         bound = mailbox_rows.due_prefix(now) + "."  # the full stop follows the hyphen: entries of this moment are due
-        condition = f"RowKey ge 'due-' and RowKey lt {text(bound)}"
-        shards = [self._table.pages(f"PartitionKey eq '{shard}' and {condition}") for shard in _SHARDS]
-        first = self._pool.map(_next_page, shards)
-        streams = [chain(page, chain.from_iterable(rest)) for page, rest in zip(first, shards, strict=True)]
-        return map(_due, heapq.merge(*streams, key=lambda entity: str(entity.properties["RowKey"])))
+        keys = f"RowKey ge {text(max(since, 'due-'))} and RowKey lt {text(bound)}"
+        for page in self._table.pages(f"PartitionKey eq {text(shard)} and {keys}", _NAMES):
+            yield [_due(entity) for entity in page]
 
-    def mark_queued(self, entry: DueMailbox, now: datetime) -> None:
-        """One call."""
-        self._table.merge(mailbox_rows.due_row(entry.mailbox_id, entry.key) | {"queuedAt": now.astimezone(UTC)})
+    def mark_queued(self, entries: Sequence[DueMailbox], now: datetime) -> None:
+        """One call for each hundred entries of a shard, side by side."""
+        marks = [
+            mailbox_rows.due_row(entry.mailbox_id, entry.key) | {"queuedAt": now.astimezone(UTC)} for entry in entries
+        ]
+        marks.sort(key=_partition)
+        shards = [list(rows) for _, rows in groupby(marks, key=_partition)]
+        hundreds = [some for rows in shards for some in batched(rows, MOST_CHANGES, strict=False)]
+        marking = [self._pool.submit(self._mark, some) for some in hundreds]
+        failures = [error for one in marking if (error := one.exception())]
+        if failures:
+            raise failures[0]
+
+    def _mark(self, marks: Sequence[Properties]) -> None:
+        """One transaction; where an entry has gone meanwhile, one for each half, and so on until it stands alone."""
+        try:
+            self._table.transact([Change("merge", mark) for mark in marks])
+        except StaleWrite:
+            middle = len(marks) // 2
+            if middle:
+                self._mark(marks[:middle])
+                self._mark(marks[middle:])
 
     def _transact(self, mailbox: Mailbox, changes: Sequence[Change]) -> str | None:
         """Makes the changes. Where an entry of the schedule has been deleted by hand, goes on without it."""
@@ -75,8 +93,8 @@ class TableMailboxStore:
         return self._table.transact(remaining)[0]
 
 
-def _next_page(pages: Iterator[list[Entity]]) -> list[Entity]:
-    return next(pages, [])
+def _partition(row: Properties) -> str:
+    return str(row["PartitionKey"])
 
 
 def _due(entity: Entity) -> DueMailbox:

@@ -86,17 +86,6 @@ class Table:
                 raise StaleWrite("the row is gone") from error
         return str(answer["etag"])
 
-    def merge(self, row: Mapping[str, Any]) -> bool:
-        """Sets some properties of a row, whatever its ETag; False where there is no such row."""
-        with converted("storage"):
-            try:
-                self._client.update_entity(row, UpdateMode.MERGE)
-            except ResourceNotFoundError as error:
-                if code_of(error) == "TableNotFound":
-                    raise
-                return False
-        return True
-
     def delete(self, partition: str, row: str, etag: str) -> bool:
         """Deletes a row that still has this ETag; False where it has changed or is gone."""
         # A transaction of one, because the SDK's delete_entity does not tell when there was nothing to delete.
@@ -109,7 +98,7 @@ class Table:
     def transact(self, changes: Iterable[Change]) -> list[str | None]:
         """Makes all changes, at most MOST_CHANGES of one partition, or none; returns the new ETags in order.
 
-        Raises StaleWrite where a created row exists, or a replaced or deleted one is gone or has changed.
+        Raises StaleWrite where a created row exists, or a replaced, merged or deleted one is gone or has changed.
         """
         return self.send([self.encode(change) for change in changes])
 

@@ -21,7 +21,7 @@ import msgspec
 
 from mailsync.adapters.storage.entities import Change
 
-_METHODS = {"create": "POST", "replace": "PUT", "upsert": "PUT", "delete": "DELETE"}
+_METHODS = {"create": "POST", "replace": "PUT", "upsert": "PUT", "merge": "PATCH", "delete": "DELETE"}
 _STATUS = re.compile(rb"HTTP/1\.\d (\d{3})[^\r\n]*\r?\n")
 _ETAG = re.compile(rb"^etag: *(\S+)\s*$", re.IGNORECASE | re.MULTILINE)
 _BOUNDARY = re.compile(rb"boundary=\"?([^\s\"]+)")
@@ -44,7 +44,7 @@ def encode(change: Change, address: str) -> bytes:
     lines += ["DataServiceVersion: 3.0"]
     if change.kind == "create":
         lines += ["Prefer: return-no-content"]
-    if change.kind == "delete" or change.etag:
+    if change.kind in ("merge", "delete") or change.etag:  # a merge without it would make the row where it is gone
         lines += [f"If-Match: {change.etag or '*'}"]
     if change.kind == "delete":
         return "\r\n".join([*lines, "", "", ""]).encode()

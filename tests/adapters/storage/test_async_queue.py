@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from mailsync.adapters.storage import async_queue
 from mailsync.adapters.storage.async_queue import AsyncStorageHintQueue
 from mailsync.adapters.storage.queue import StorageHintQueue
 from mailsync.errors import Misconfigured, Rejected, RetryLater
@@ -194,3 +195,31 @@ def test_a_signature_is_made_anew_before_it_expires(trusted):
     left = [datetime.fromisoformat(expiry) - time for expiry, time in zip(expiries, times, strict=True)]
     assert all(timedelta(hours=1) < each <= timedelta(hours=2) for each in left)
     assert len(set(expiries)) == 5
+
+
+def test_of_many_each_is_told_what_became_of_it(trusted):
+    service = Service(refused(400, "InvalidInput"), CREATED)
+
+    async def sending():
+        async with service.running() as address:
+            connection = f"AccountName=account;AccountKey={KEY};QueueEndpoint={address};"
+            return await AsyncStorageHintQueue(Storage(connection_string=connection)).send_all([(HINT, 0)] * 50)
+
+    problems = asyncio.run(sending())
+    assert len(service.requests) == 50
+    assert [problem.reason for problem in problems if problem] == ["storage_refused"]
+
+
+def test_of_many_those_are_left_that_do_not_go_out_in_time(trusted, monkeypatch):
+    monkeypatch.setattr(async_queue, "_ALL_WITHIN", 0.05)
+    service = Service(SILENCE)
+
+    async def sending():
+        async with service.running() as address:
+            connection = f"AccountName=account;AccountKey={KEY};QueueEndpoint={address};"
+            queue = AsyncStorageHintQueue(Storage(connection_string=connection), read_timeout=30)
+            return await queue.send_all([(HINT, 0)] * 50)
+
+    problems = asyncio.run(sending())
+    assert [problem.reason for problem in problems] == ["storage_unavailable"] * 50
+    assert len(service.requests) <= 16

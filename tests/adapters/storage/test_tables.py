@@ -16,10 +16,11 @@ from mailsync.adapters.storage.signins import TableSignInStore
 from mailsync.adapters.storage.tables import Table
 from mailsync.errors import Misconfigured, RetryLater, StaleWrite
 from mailsync.mailboxes.ids import mailbox_id
-from mailsync.mailboxes.records import Mailbox
+from mailsync.mailboxes.records import DueMailbox, Mailbox
 from mailsync.one_time import SignInRecord
 from mailsync.settings import Storage
 from mailsync.sync.records import Content, StoredMessage
+from tests.fakes.stores import all_due
 
 NOW = datetime(2026, 11, 25, 8, 30, tzinfo=UTC)
 BOX = mailbox_id("aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000001")
@@ -61,8 +62,51 @@ def test_a_tick_is_one_query_to_each_shard_however_many_mailboxes_there_are(stor
         later = NOW + timedelta(hours=1 if number else 0)
         store.save(replace(MAILBOX, id=f"{BOX[:-2]}{number:02x}", next_poll_at=later))
     calls.clear()
-    assert len(list(store.due(NOW))) == 1
+    assert len(all_due(store, NOW)) == 1
     assert len(calls) == 16
+
+
+def many_due(storage, number):
+    """Mailboxes of one shard, which are due."""
+    store = TableMailboxStore(storage)
+    saved = [store.save(replace(MAILBOX, id=f"{BOX[:-4]}{each:03x}5")) for each in range(number)]
+    return store, saved
+
+
+def test_marks_of_a_shard_are_a_transaction_for_each_hundred(storage, calls):
+    store, _ = many_due(storage, 120)
+    store.save(MAILBOX)
+    entries = all_due(store, NOW)
+    calls.clear()
+    store.mark_queued(entries, NOW)
+    assert calls == ["POST /$batch"] * 3
+    assert {entry.queued_at for entry in all_due(store, NOW)} == {NOW}
+
+
+def test_an_entry_that_has_gone_costs_its_transaction_a_few_more(storage, calls):
+    store, saved = many_due(storage, 100)
+    [entries] = store.due("5", NOW)
+    store.save(replace(saved[37], next_poll_at=None))
+    calls.clear()
+    store.mark_queued(entries, NOW)
+    assert len(calls) < 16
+    assert [entry.queued_at for entry in all_due(store, NOW)] == [NOW] * 99
+
+
+def test_marks_that_fail_leave_the_others_and_are_told(storage, monkeypatch):
+    store, _ = many_due(storage, 3)
+    store.save(MAILBOX)
+    transact = Table.transact
+
+    def picky(self, changes):
+        if changes[0].row["PartitionKey"] == BOX[-1]:
+            raise RetryLater("storage_unavailable", "away")
+        return transact(self, changes)
+
+    monkeypatch.setattr(Table, "transact", picky)
+    with pytest.raises(RetryLater):
+        store.mark_queued(all_due(store, NOW), NOW)
+    assert [entry.queued_at for entry in all_due(store, NOW)] == [None, NOW, NOW, NOW]
 
 
 def expired_sign_ins(storage, number):
@@ -98,7 +142,9 @@ def test_answers_of_several_pages_are_read_to_their_end_and_in_order(storage, mo
         due = NOW - timedelta(minutes=number)
         store.save(replace(MAILBOX, id=f"{BOX[:-3]}{number:02x}{shard}", next_poll_at=due))
     assert len(list(store.list())) == 20
-    assert [entry.mailbox_id[-3:-1] for entry in store.due(NOW)] == [f"{number:02x}" for number in reversed(range(20))]
+    for shard, first in (("0", 1), ("7", 0)):
+        entries = [entry.mailbox_id[-3:-1] for page in store.due(shard, NOW) for entry in page]
+        assert entries == [f"{number:02x}" for number in reversed(range(first, 20, 2))]
 
 
 def test_nothing_is_under_way_any_more_when_a_write_has_failed(storage):
@@ -119,7 +165,7 @@ def test_a_schedule_entry_that_was_deleted_by_hand_is_repaired(storage):
     table_service(storage).get_table_client("mailboxes").delete_entity(BOX[-1], saved.due_key)
     moved = store.save(replace(saved, next_poll_at=NOW + timedelta(minutes=5)))
     assert store.get(BOX) == moved
-    assert [entry.key for entry in store.due(NOW + timedelta(days=1))] == [moved.due_key]
+    assert [entry.key for entry in all_due(store, NOW + timedelta(days=1))] == [moved.due_key]
 
 
 def test_operators_can_read_a_mailbox_row(storage):
@@ -190,14 +236,13 @@ def test_the_row_layout_of_the_contract(storage):
 def test_a_missing_table_is_the_operators_business(storage):
     table_service(storage).delete_table("mailboxes")
     store = TableMailboxStore(storage)
-    entry = mailbox_rows.due_row(BOX, "due-x")
     for attempt in (
         lambda: store.get(BOX),
         lambda: store.save(MAILBOX),
         lambda: list(store.list()),
-        lambda: list(store.due(NOW)),
-        lambda: Table(storage, "mailboxes").merge(entry),
-        lambda: Table(storage, "mailboxes").replace(entry, 'W/"x"'),
+        lambda: all_due(store, NOW),
+        lambda: store.mark_queued([DueMailbox("due-x", BOX)], NOW),
+        lambda: Table(storage, "mailboxes").replace(mailbox_rows.write(MAILBOX), 'W/"x"'),
     ):
         with pytest.raises(Misconfigured) as problem:
             attempt()

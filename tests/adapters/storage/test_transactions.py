@@ -46,6 +46,12 @@ def test_an_upsert_asks_for_no_etag_and_a_deletion_for_any():
     assert "If-Match: *\r\n" in sent(Change("delete", ROW))
 
 
+def test_a_merge_is_of_a_row_that_is_there():
+    text = sent(Change("merge", ROW))
+    assert f"PATCH {ADDRESS}(PartitionKey='it%27%27s',RowKey='m1') HTTP/1.1\r\n" in text
+    assert "If-Match: *\r\n" in text
+
+
 def test_what_mail_says_cannot_end_a_part():
     changes = [Change("create", ROW), Change("upsert", ROW)]
     text = sent(*changes)

@@ -12,6 +12,7 @@ from mailsync.errors import Rejected, RetryLater, StaleWrite
 from mailsync.mailboxes.records import Folder, Lease, MailboxState
 from mailsync.schedule.records import Hint
 from mailsync.tokens.records import StoredToken
+from tests.fakes.stores import all_due
 from tests.mailsync.connect.sign_in import MAILBOX, NOW, OTHER_TENANT, SECRETS, TENANT, SignIn, answer, claims, grant
 
 OTHER_USER = "bbbbbbbb-0000-4000-8000-000000000002"
@@ -29,7 +30,7 @@ def test_a_sign_in_ends_with_tokens_a_mailbox_and_a_hint():
     assert (mailbox.account_id, mailbox.address, mailbox.mail) == ("shop", "Offers@Shop.example", "offers@shop.example")
     assert (mailbox.display_name, mailbox.state, mailbox.connected_at) == ("Offers", MailboxState.ACTIVE, NOW)
     assert mailbox.next_poll_at == NOW
-    assert [entry.mailbox_id for entry in world.mailboxes.due(NOW)] == [MAILBOX]
+    assert [entry.mailbox_id for entry in all_due(world.mailboxes, NOW)] == [MAILBOX]
     assert world.queue.sent == [(Hint(MAILBOX, NOW), 0)]
     assert world.me.tokens == ["the-access-token"]
 
@@ -201,7 +202,7 @@ def test_a_hint_that_fails_does_not_spoil_the_connection():
     world = SignIn()
     world.queue.failure = RetryLater("storage_busy", "The queue is busy.")
     world.walk()
-    assert [entry.mailbox_id for entry in world.mailboxes.due(NOW)] == [MAILBOX]
+    assert [entry.mailbox_id for entry in all_due(world.mailboxes, NOW)] == [MAILBOX]
 
 
 def test_without_tokens_in_the_vault_there_is_no_mailbox():

@@ -14,6 +14,7 @@ from mailsync.schedule.records import Hint
 from mailsync.sync import delta_reader
 from mailsync.sync.run import Limits
 from tests.fakes.mail_service import FakeMailService
+from tests.fakes.stores import all_due
 from tests.mailsync.world import BOX, START, MortalMessages, World
 
 HOUR = timedelta(hours=1)
@@ -178,7 +179,7 @@ def test_a_lost_grant_stops_polling_and_says_why(caplog):
         world.work()
     box = world.mailbox
     assert (box.state, box.last_error_reason, box.next_poll_at) == (MailboxState.NEEDS_RECONNECT, "grant_revoked", None)
-    assert list(world.mailboxes.due(world.clock() + 100 * HOUR)) == []
+    assert all_due(world.mailboxes, world.clock() + 100 * HOUR) == []
     assert reasons(caplog, "needs_reconnect")
 
 
