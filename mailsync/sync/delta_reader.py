@@ -47,8 +47,8 @@ _IDLE = 2_000
 _EMPTY, _KNOWN, _NEWS = 10, 1, -40
 """What a page adds to it: one without messages, or with what an earlier one showed; one that changes nothing; news."""
 
-_LAST_ASKS = 2
-"""How often messages are asked for once more before they are passed over, for faults that come now and then."""
+_MORE_ASKS = 2
+"""How often refused messages are asked for again at once: a fault that comes now and then is not theirs."""
 
 _FIRST_WAIT = 60.0
 _LONGEST_WAIT = 3_600.0
@@ -173,8 +173,8 @@ class DeltaReader:
             return Read(page, stored)
         alone = len(page.messages) == 1
         fetched = self._fetched(list(wanted), alone=alone)
-        for _ in range(_LAST_ASKS if folder.tries + 1 >= PATIENCE else 0):
-            if fetched.refused:
+        for _ in range(_MORE_ASKS):
+            if fetched.refused and not any(map(asks_for_time, fetched.refused.values())):
                 again = self._fetched(list(fetched.refused), alone=alone)
                 fetched = Fetched({**fetched.found, **again.found}, again.refused)
         return Read(replace(page, messages=tuple(completed(m, fetched.found) for m in page.messages)), stored, fetched)
@@ -288,7 +288,7 @@ class DeltaReader:
         """
         folder = self.state.folder
         reaches = whole_seconds(folder.reached or self.clock()) + timedelta(seconds=1)
-        self.state.mail.start_delta(folder.name, reaches, size=1)
+        self.state.mail.follow_delta(self.state.mail.start_delta(folder.name, reaches, size=1).link, size=1)
         came = False
         with suppress(RetryLater, Rejected):
             came = bool(self._fetch_first())
