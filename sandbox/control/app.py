@@ -41,7 +41,8 @@ from sandbox.control import mail as mail_control
 from sandbox.control import notifications as notifications_control
 from sandbox.control.faults import Fault, Kind, register
 from sandbox.control.parameters import Parameter, checked, flag, number, table, text, texts, whole
-from sandbox.microsoft365.world import User, World
+from sandbox.entra.directory import User
+from sandbox.microsoft365.world import World
 
 _ADDRESS = text(required=True)
 _REVOKE = register("revoke", "Ends the consent of `address` and every token that came of it, at once", address=_ADDRESS)

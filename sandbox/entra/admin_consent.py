@@ -7,13 +7,14 @@ Answered by GET to the redirect URI: `admin_consent=True`, `tenant`, `scope`, `s
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sandbox.entra.directory import User
 from sandbox.entra.errors import EntraError, missing
 from sandbox.entra.pages import page, reply
 from sandbox.entra.request import ReplyTo, check_account, check_tenant, parse_form, parse_reply_to, read_form
 from sandbox.entra.scopes import OPENID_SCOPES, parse_scopes
 from sandbox.entra.sign_in import describe
 from sandbox.entra.tokens import GRAPH_AUDIENCE
-from sandbox.microsoft365.world import User, World
+from sandbox.microsoft365.world import World
 
 
 class AdminConsent:

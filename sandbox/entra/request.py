@@ -10,9 +10,10 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from sandbox import constants
+from sandbox.entra.directory import User
 from sandbox.entra.errors import EntraError, missing, unknown_app, unknown_tenant
 from sandbox.entra.scopes import parse_scopes
-from sandbox.microsoft365.world import User, World
+from sandbox.microsoft365.world import World
 
 RESPONSE_MODES = {"query", "form_post"}
 PROMPTS = {"", "login", "select_account", "consent", "none"}

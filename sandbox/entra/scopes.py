@@ -1,8 +1,8 @@
 """The delegated permissions of the stand-in's app registration, and what the consent page says of them."""
 
+from sandbox.entra.directory import AppRegistration
 from sandbox.entra.errors import EntraError
 from sandbox.entra.tokens import GRAPH_AUDIENCE
-from sandbox.microsoft365.world import AppRegistration
 
 WORDS = {
     "openid": "Sign you in",

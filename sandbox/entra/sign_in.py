@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from sandbox.control.faults import register
 from sandbox.control.parameters import one_of
+from sandbox.entra.directory import User
 from sandbox.entra.errors import EntraError, blocked_by_policy
 from sandbox.entra.pages import page, reply
 from sandbox.entra.request import (
@@ -24,7 +25,7 @@ from sandbox.entra.request import (
 )
 from sandbox.entra.scopes import WORDS
 from sandbox.entra.tokens import client_info
-from sandbox.microsoft365.world import User, World
+from sandbox.microsoft365.world import World
 
 CONDITIONAL_ACCESS = register(
     "conditional-access",

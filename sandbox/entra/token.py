@@ -11,13 +11,14 @@ from typing import Any
 from sandbox.control.faults import register
 from sandbox.control.parameters import one_of, whole
 from sandbox.entra.clients import authenticate
+from sandbox.entra.directory import User
 from sandbox.entra.errors import EntraError, blocked_by_policy, grant_revoked, missing
 from sandbox.entra.grants import AuthorizationCode, Grant
 from sandbox.entra.request import check_account
 from sandbox.entra.scopes import granted_text, parse_scopes
 from sandbox.entra.sign_in import CONDITIONAL_ACCESS
 from sandbox.entra.tokens import client_info, graph_token, id_token
-from sandbox.microsoft365.world import User, World
+from sandbox.microsoft365.world import World
 
 _INVALID_CLIENT = register("invalid-client", "The token endpoint refuses the app's own credential (AADSTS7000222)")
 _REFUSED = register(

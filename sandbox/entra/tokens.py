@@ -14,8 +14,9 @@ from jwt.types import Options
 from starlette.requests import Request
 
 from sandbox import constants
+from sandbox.entra.directory import ManagedIdentity, User
 from sandbox.entra.grants import Grant
-from sandbox.microsoft365.world import ManagedIdentity, User, World
+from sandbox.microsoft365.world import World
 
 GRAPH_AUDIENCE = "https://graph.microsoft.com"
 VAULT_AUDIENCE = "https://vault.azure.net"

@@ -9,15 +9,11 @@ import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from urllib.parse import quote
 
 from sandbox.exchange import ids as mailbox_ids
 from sandbox.exchange.mime import Mail
-
-if TYPE_CHECKING:
-    from sandbox.microsoft365.world import User, World
 
 WELL_KNOWN = {
     "inbox": "Inbox",
@@ -237,8 +233,3 @@ class Mailbox:
         for key in keys:
             self._conversations.setdefault(key, conversation)
         return conversation
-
-
-def create(world: "World", user: "User") -> Mailbox:
-    """The factory of a world's mailboxes."""
-    return Mailbox(user.user_id, world.now, partial(world.push.changed, user))

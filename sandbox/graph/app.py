@@ -15,7 +15,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sandbox.control.faults import Fault
 from sandbox.entra import tokens
-from sandbox.exchange import mailboxes
 from sandbox.exchange.mailboxes import Message
 from sandbox.graph import astray, chaos, faults
 from sandbox.graph import batch as graph_batch
@@ -60,7 +59,6 @@ _VERSION = re.compile(r"/v1\.0(?=/)", re.IGNORECASE)
 
 def app(world: World) -> ASGIApp:
     """The Graph application on one world."""
-    world.mailbox_factory = mailboxes.create
     return Graph(world)
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from sandbox.entra.directory import User
 from sandbox.entra.tokens import AccessClaims
 from sandbox.exchange.mailboxes import Mailbox
-from sandbox.microsoft365.world import User
 
 CONTENT_TYPE = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
 

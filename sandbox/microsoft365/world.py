@@ -3,24 +3,18 @@
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from functools import partial
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from sandbox import constants
 from sandbox.control.faults import Faults
+from sandbox.entra.directory import AppRegistration, ManagedIdentity, Tenant, User
 from sandbox.entra.grants import Grants
+from sandbox.exchange.mailboxes import Mailbox
 from sandbox.key_vault.state import Vault
 from sandbox.microsoft365.clock import Clock
 from sandbox.push.notifications import Push
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sandbox.exchange.mailboxes import Mailbox
-
-DELEGATED_SCOPES = ("openid", "offline_access", "User.Read", "Mail.Read")
-"""The delegated permissions of the app registration: nothing else can be asked for."""
 
 CONSUMER_DOMAINS = frozenset({"outlook.com", "hotmail.com", "live.com"})
 """Domains of personal Microsoft accounts."""
@@ -36,74 +30,6 @@ class Addresses:
     graph: str
     key_vault: str
     control: str
-
-
-@dataclass(slots=True)
-class Tenant:
-    """A directory. `admin_consented`: scopes an administrator granted for everybody in it."""
-
-    tenant_id: str
-    domains: set[str] = field(default_factory=set)
-    user_consent_allowed: bool = True
-    admin_consented: frozenset[str] = frozenset()
-
-    @property
-    def initial_domain(self) -> str:
-        """The domain every tenant begins with."""
-        return f"t{self.tenant_id[:8]}.onmicrosoft.com"
-
-
-@dataclass(slots=True)
-class User:
-    """A user object of one tenant; `mail` is whatever an administrator put there, proved by nobody."""
-
-    tenant_id: str
-    user_id: str
-    user_principal_name: str
-    mail: str | None
-    display_name: str
-    user_consent_allowed: bool = True
-    is_administrator: bool = False
-
-    @property
-    def is_guest(self) -> bool:
-        """Whether the user was invited from another directory."""
-        return "#EXT#" in self.user_principal_name
-
-
-@dataclass(frozen=True, slots=True)
-class FederatedCredential:
-    """Whose assertions the app registration accepts in place of a secret."""
-
-    issuer_tenant_id: str
-    subject: str
-    audience: str = "api://AzureADTokenExchange"
-
-
-@dataclass(slots=True)
-class AppRegistration:
-    """The one app registration. `secrets` is empty unless a test wants the variant with a client secret."""
-
-    client_id: str = constants.APP_CLIENT_ID
-    tenant_id: str = constants.HOME_TENANT_ID
-    display_name: str = "Siftrock Inbox Connector"
-    redirect_uris: set[str] = field(default_factory=set)
-    delegated_scopes: tuple[str, ...] = DELEGATED_SCOPES
-    secrets: set[str] = field(default_factory=set, repr=False)
-    federated_credentials: list[FederatedCredential] = field(
-        default_factory=lambda: [
-            FederatedCredential(constants.HOME_TENANT_ID, constants.MANAGED_IDENTITY_PRINCIPAL_ID),
-        ]
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class ManagedIdentity:
-    """A user-assigned managed identity."""
-
-    client_id: str = constants.MANAGED_IDENTITY_CLIENT_ID
-    principal_id: str = constants.MANAGED_IDENTITY_PRINCIPAL_ID
-    tenant_id: str = constants.HOME_TENANT_ID
 
 
 def new_signing_key() -> rsa.RSAPrivateKey:
@@ -129,8 +55,7 @@ class World:
     access_token_lifetime: timedelta = timedelta(minutes=60)
     signed_tokens: list[str] = field(default_factory=list, repr=False)
     addresses: Addresses = field(default_factory=lambda: Addresses("", "", "", ""))
-    mailboxes: dict[str, "Mailbox"] = field(default_factory=dict)
-    mailbox_factory: "Callable[[World, User], Mailbox] | None" = None
+    mailboxes: dict[str, Mailbox] = field(default_factory=dict)
     vault_officers: set[str] = field(default_factory=lambda: {constants.MANAGED_IDENTITY_PRINCIPAL_ID})
     grants: Grants = field(init=False)
     vault: Vault = field(init=False)
@@ -139,7 +64,7 @@ class World:
     def __post_init__(self) -> None:
         self.grants = Grants(self.clock)
         self.vault = Vault(self.clock)
-        self.push = Push(self)
+        self.push = Push(self.clock, self.faults, self.grants, lambda user_id: self.users[user_id].user_principal_name)
         self.tenant(constants.HOME_TENANT_ID)
 
     def now(self) -> datetime:
@@ -164,12 +89,10 @@ class World:
                 return user
         return next((u for u in users if u.is_guest and (u.mail or "").casefold() == address), None)
 
-    def mailbox(self, user: User) -> "Mailbox":
+    def mailbox(self, user: User) -> Mailbox:
         """The user's mailbox, created at first use."""
         if user.user_id not in self.mailboxes:
-            if self.mailbox_factory is None:
-                raise RuntimeError("no part of this world makes mailboxes")
-            self.mailboxes[user.user_id] = self.mailbox_factory(self, user)
+            self.mailboxes[user.user_id] = Mailbox(user.user_id, self.now, partial(self.push.changed, user.user_id))
         return self.mailboxes[user.user_id]
 
     def create_user(

@@ -5,13 +5,17 @@ https://learn.microsoft.com/graph/change-notifications-delivery-webhooks
 
 import asyncio
 import random
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import timedelta, timezone
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
 
+from sandbox.control.faults import Faults
+from sandbox.entra.grants import Grants
+from sandbox.exchange.mailboxes import Change
+from sandbox.microsoft365.clock import Clock
 from sandbox.push import faults
 from sandbox.push.endpoint import Endpoint, Notification
 from sandbox.push.state import Subscription, Subscriptions, subscription_time
@@ -20,8 +24,6 @@ from sandbox.push.timing import Timing
 if TYPE_CHECKING:
     import ssl
 
-    from sandbox.exchange.mailboxes import Change
-    from sandbox.microsoft365.world import User, World
 
 REMIND_BEFORE = timedelta(minutes=15)
 """How long before token or subscription end reauthorizationRequired is sent. Not documented."""
@@ -36,11 +38,15 @@ _CHANGE_TYPES = {"created": "created", "updated": "updated", "removed": "deleted
 class Push:
     """The subscriptions of a world and their delivery, which runs in the server's event loop.
 
+    `ordered`: the faults ordered from the world. `address_of`: a user's address by their id.
     `trust`: the certificate authorities that a notification URL may be of; set by the server.
     """
 
-    def __init__(self, world: "World") -> None:
-        self._world = world
+    def __init__(self, clock: Clock, ordered: Faults, grants: Grants, address_of: Callable[[str], str]) -> None:
+        self._clock = clock
+        self._faults = ordered
+        self._grants = grants
+        self._address_of = address_of
         self.subscriptions = Subscriptions()
         self.timing = Timing()
         self.trust: ssl.SSLContext | bool = True
@@ -73,10 +79,10 @@ class Push:
         if self._loop is not None:
             asyncio.run_coroutine_threadsafe(self.close(), self._loop).result(timeout=10)
 
-    def changed(self, user: "User", folder_id: str, change: "Change") -> None:
+    def changed(self, user_id: str, folder_id: str, change: Change) -> None:
         """Something has changed in a folder. From any thread."""
-        loop, change_type, now = self._loop, _CHANGE_TYPES[change.kind], self._world.now()
-        for subscription in self.subscriptions.of_user(user.user_id):
+        loop, change_type, now = self._loop, _CHANGE_TYPES[change.kind], self._clock.now()
+        for subscription in self.subscriptions.of_user(user_id):
             if loop and subscription.wants(folder_id, change_type) and subscription.expires_at > now:
                 notification = Notification(subscription, _item(subscription, change, change_type))
                 loop.call_soon_threadsafe(self._emit, notification)
@@ -98,7 +104,7 @@ class Push:
 
     def tick(self) -> None:
         """Ends what has expired, without a word, and reminds of what needs reauthorization."""
-        now = self._world.now()
+        now = self._clock.now()
         for subscription in self.subscriptions.all():
             if subscription.expires_at <= now:
                 self.subscriptions.remove(subscription)
@@ -107,13 +113,13 @@ class Push:
             reminded = subscription.reminded_at and now < subscription.reminded_at + REMIND_EVERY
             if (soon or not self._granted(subscription)) and not reminded:
                 subscription.reminded_at = now
-                if not self._world.faults.take(faults.WITHHOLD, address=self._address(subscription)):
+                if not self._faults.take(faults.WITHHOLD, address=self._address(subscription)):
                     self.lifecycle(subscription, "reauthorizationRequired")
 
     def _emit(self, notification: Notification) -> None:
         """Sends a notification on its way, past the faults."""
         address = self._address(notification.subscription)
-        take = self._world.faults.take
+        take = self._faults.take
         if not self._alive(notification) or take(faults.DROP, address=address):
             return
         seconds = 0.0
@@ -132,12 +138,12 @@ class Push:
         subscription = notification.subscription
         address = self._address(subscription)
         endpoint = self._endpoint(subscription.notification_url)
-        batch = self._world.faults.take(faults.BATCH, address=address)
+        batch = self._faults.take(faults.BATCH, address=address)
         collect = float(batch["seconds"]) if batch else None
-        if forge := self._world.faults.take(faults.FORGE, address=address):
+        if forge := self._faults.take(faults.FORGE, address=address):
             body = {**notification.body, "clientState": forge["clientState"]}
             endpoint.add(Notification(subscription, body), collect)
-        repeat = self._world.faults.take(faults.REPEAT, address=address)
+        repeat = self._faults.take(faults.REPEAT, address=address)
         for _ in range(1 + (int(repeat["times"]) if repeat else 0)):
             endpoint.add(notification, collect)
 
@@ -157,17 +163,17 @@ class Push:
         if notification.lifecycle:
             return True
         present = self.subscriptions.get(subscription.user_id, subscription.id) is subscription
-        return present and self._granted(subscription) and self._world.now() < subscription.authorized_until
+        return present and self._granted(subscription) and self._clock.now() < subscription.authorized_until
 
     def _granted(self, subscription: Subscription) -> bool:
-        return self._world.grants.in_force(subscription.user_id, subscription.grant_id)
+        return self._grants.in_force(subscription.user_id, subscription.grant_id)
 
     def _missed(self, notifications: list[Notification]) -> None:
         for subscription in {entry.subscription for entry in notifications if not entry.lifecycle}:
             self.lifecycle(subscription, "missed")
 
     def _address(self, subscription: Subscription) -> str:
-        return self._world.users[subscription.user_id].user_principal_name
+        return self._address_of(subscription.user_id)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         if self._loop is None:
@@ -183,7 +189,7 @@ class Push:
             await asyncio.sleep(_TICK)
 
 
-def _item(subscription: Subscription, change: "Change", change_type: str) -> dict[str, Any]:
+def _item(subscription: Subscription, change: Change, change_type: str) -> dict[str, Any]:
     """https://learn.microsoft.com/graph/api/resources/changenotification, without resource data."""
     message = change.message
     message_id = message.immutable_id if subscription.immutable else change.shown_id

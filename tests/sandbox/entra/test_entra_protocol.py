@@ -9,8 +9,9 @@ import jwt
 import pytest
 
 from sandbox import constants
+from sandbox.entra.directory import DELEGATED_SCOPES, ManagedIdentity
 from sandbox.entra.tokens import EXCHANGE_AUDIENCE, VAULT_AUDIENCE, managed_identity_token
-from sandbox.microsoft365.world import DELEGATED_SCOPES, ManagedIdentity, new_signing_key
+from sandbox.microsoft365.world import new_signing_key
 from tests.sandbox.walk import answer, form, sign_in
 
 REDIRECT_URI = "https://localhost:7071/auth/callback"

@@ -8,9 +8,9 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.keyvault.secrets import SecretClient
 
 from sandbox import constants
+from sandbox.entra.directory import ManagedIdentity
 from sandbox.entra.tokens import STORAGE_AUDIENCE, VAULT_AUDIENCE, managed_identity_token
 from sandbox.key_vault import limits as key_vault_limits
-from sandbox.microsoft365.world import ManagedIdentity
 
 
 class Identity:

@@ -1,0 +1,76 @@
+"""The objects of a directory: tenants, users, the app registration, managed identities."""
+
+from dataclasses import dataclass, field
+
+from sandbox import constants
+
+DELEGATED_SCOPES = ("openid", "offline_access", "User.Read", "Mail.Read")
+"""The delegated permissions of the app registration: nothing else can be asked for."""
+
+
+@dataclass(slots=True)
+class Tenant:
+    """A directory. `admin_consented`: scopes an administrator granted for everybody in it."""
+
+    tenant_id: str
+    domains: set[str] = field(default_factory=set)
+    user_consent_allowed: bool = True
+    admin_consented: frozenset[str] = frozenset()
+
+    @property
+    def initial_domain(self) -> str:
+        """The domain every tenant begins with."""
+        return f"t{self.tenant_id[:8]}.onmicrosoft.com"
+
+
+@dataclass(slots=True)
+class User:
+    """A user object of one tenant; `mail` is whatever an administrator put there, proved by nobody."""
+
+    tenant_id: str
+    user_id: str
+    user_principal_name: str
+    mail: str | None
+    display_name: str
+    user_consent_allowed: bool = True
+    is_administrator: bool = False
+
+    @property
+    def is_guest(self) -> bool:
+        """Whether the user was invited from another directory."""
+        return "#EXT#" in self.user_principal_name
+
+
+@dataclass(frozen=True, slots=True)
+class FederatedCredential:
+    """Whose assertions the app registration accepts in place of a secret."""
+
+    issuer_tenant_id: str
+    subject: str
+    audience: str = "api://AzureADTokenExchange"
+
+
+@dataclass(slots=True)
+class AppRegistration:
+    """The one app registration. `secrets` is empty unless a test wants the variant with a client secret."""
+
+    client_id: str = constants.APP_CLIENT_ID
+    tenant_id: str = constants.HOME_TENANT_ID
+    display_name: str = "Siftrock Inbox Connector"
+    redirect_uris: set[str] = field(default_factory=set)
+    delegated_scopes: tuple[str, ...] = DELEGATED_SCOPES
+    secrets: set[str] = field(default_factory=set, repr=False)
+    federated_credentials: list[FederatedCredential] = field(
+        default_factory=lambda: [
+            FederatedCredential(constants.HOME_TENANT_ID, constants.MANAGED_IDENTITY_PRINCIPAL_ID),
+        ]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedIdentity:
+    """A user-assigned managed identity."""
+
+    client_id: str = constants.MANAGED_IDENTITY_CLIENT_ID
+    principal_id: str = constants.MANAGED_IDENTITY_PRINCIPAL_ID
+    tenant_id: str = constants.HOME_TENANT_ID
