@@ -120,9 +120,10 @@ class App:
     @once
     def notifications(self) -> "Notifications":
         """The webhook's work."""
+        from mailsync.adapters.graph import notifications as reader
         from mailsync.push.notifications import Notifications
 
-        return Notifications(lambda: self.signing_keys, lambda: self._notification_queue, utc_now)
+        return Notifications(lambda: self.signing_keys, lambda: self._notification_queue, reader, utc_now)
 
     @once
     def directory(self) -> "Directory":

@@ -6,25 +6,20 @@ https://learn.microsoft.com/graph/change-notifications-lifecycle-events
 
 import asyncio
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from itertools import islice
-from typing import Annotated
 
-import msgspec
-
-from mailsync import json_reader
 from mailsync.clock import Clock
-from mailsync.errors import Rejected, RetryLater
-from mailsync.json_reader import ESSENTIAL, Losses
+from mailsync.errors import RetryLater
 from mailsync.push import client_state
 from mailsync.push.client_state import FindKey
 from mailsync.push.door import Door
-from mailsync.push.ports import SigningKeys
+from mailsync.push.ports import NotificationReader, SigningKeys
+from mailsync.push.records import Notification
 from mailsync.schedule.ports import AsyncHintQueue
 from mailsync.schedule.records import MESSAGE_ID, MOST_CREATED, MOST_SUBSCRIPTIONS, SUBSCRIPTION_ID, Hint
 from mailsync.telemetry import Event, Tally, emit
@@ -36,43 +31,7 @@ ANSWER_WITHIN = 2.4
 READ_AT_ONCE = 64
 """Items whose signatures are checked on the event loop itself, which takes less than a millisecond."""
 
-MOST_TOLERATED = 256 * 1024
-"""Bytes of a body that is read tolerantly where strict reading fails: that takes a hundred times as long, and anybody
-can post."""
-
 _THREADS = 8
-
-_USER = re.compile(r"/?users/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/", re.IGNORECASE)
-
-
-class _ResourceData(msgspec.Struct, frozen=True):
-    id: str = ""
-
-
-class _Item(msgspec.Struct, frozen=True, rename="camel"):
-    """A change notification or a lifecycle notification; either URL may get either.
-
-    https://learn.microsoft.com/graph/api/resources/changenotification
-
-    Exchange is reported to give the tenant of lifecycle notifications as `organizationId`, which is documented
-    nowhere: https://github.com/microsoftgraph/msgraph-sdk-dotnet/issues/3103
-    """
-
-    subscription_id: str
-    tenant_id: Annotated[str | None, ESSENTIAL] = None
-    organization_id: Annotated[str | None, ESSENTIAL] = None
-    client_state: str | None = None
-    change_type: str | None = None
-    lifecycle_event: str | None = None
-    resource: Annotated[str | None, ESSENTIAL] = None
-    resource_data: _ResourceData | None = None
-
-
-class _Collection(msgspec.Struct, frozen=True):
-    value: tuple[_Item, ...]
-
-
-_decoder = msgspec.json.Decoder(_Collection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +47,15 @@ class Accepted:
     odd: int = 0
 
 
-_Items = tuple[_Item, ...]
+_Items = Sequence[Notification]
 _Read = tuple[list[Hint], Accepted]
 
 
 class Notifications:
     """Takes what Graph posts and queues hints, on the event loop of the Functions worker.
 
-    Signatures are checked on a thread where that may take long: many, or where a key has to be got first. `keys` and
+    `reader` knows how Graph writes. Signatures are checked on a thread where that may take long: many, or where a key
+    has to be got first. `keys` and
     `queue`, which give the same one each time, are asked on one too, by the first POST: they import SDKs.
     """
 
@@ -103,9 +63,11 @@ class Notifications:
         self,
         keys: Callable[[], SigningKeys],
         queue: Callable[[], AsyncHintQueue],
+        reader: NotificationReader,
         clock: Clock,
         seconds: float = ANSWER_WITHIN,
     ) -> None:
+        self._reader = reader
         self._make_keys = keys
         self._make_queue = queue
         self._clock = clock
@@ -152,9 +114,9 @@ class Notifications:
     async def _parse(self, body: bytes) -> tuple[_Items, int]:
         """The items of a POST, and how many are none. Raises Rejected `bad_notifications`."""
         try:
-            return _decoder.decode(body).value, 0
-        except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
-            return await self._on_thread(partial(parse, body))
+            return self._reader.read(body), 0
+        except (ValueError, RecursionError):
+            return await self._on_thread(partial(self._reader.read_tolerantly, body))
 
     async def _read(self, items: _Items, keys: SigningKeys) -> _Read:
         if len(items) <= READ_AT_ONCE:
@@ -173,30 +135,15 @@ def read(items: _Items, find: FindKey, clock: Clock) -> _Read:
     return hints, Accepted(len(genuine), len(hints), len(items) - len(genuine))
 
 
-def parse(body: bytes) -> tuple[_Items, int]:
-    """The items of a POST in which something is odd, and how many are none. Raises Rejected `bad_notifications`."""
-    losses: Losses = Counter()
-    try:
-        # The end of a longer body is cut off, and what is left is no JSON.
-        items = json_reader.read(body[:MOST_TOLERATED], _decoder, on_loss=losses.update).value
-    except json_reader.Unreadable as error:
-        raise Rejected("bad_notifications", "The body is not a collection of change notifications.") from error
-    return items, losses["an entry of value"]
-
-
-def owner(find: FindKey, item: _Item) -> str | None:
+def owner(find: FindKey, item: Notification) -> str | None:
     """The mailbox that a genuine item is of; None for a forged one. Raises what `find` raises.
 
     The clientState must be ours, which proves tenant and user by itself; what the item says of them must agree.
     """
-    mailbox_id = client_state.verify(find, item.client_state or "")
-    if mailbox_id is None:
+    mailbox_id = client_state.verify(find, item.client_state)
+    if mailbox_id is None or any(tenant != mailbox_id[:36] for tenant in item.tenants):
         return None
-    tenants = filter(None, (item.tenant_id, item.organization_id))
-    if any(tenant.lower() != mailbox_id[:36] for tenant in tenants):
-        return None
-    user = _USER.match(item.resource or "")
-    return mailbox_id if user is None or user[1].lower() == mailbox_id[37:] else None
+    return mailbox_id if item.user_id in ("", mailbox_id[37:]) else None
 
 
 @dataclass(slots=True)
@@ -209,21 +156,20 @@ class _News:
     removed: dict[str, None] = field(default_factory=dict)
     nonces: dict[str, None] = field(default_factory=dict)
 
-    def add(self, item: _Item) -> None:
-        self.nonces[client_state.nonce(item.client_state or "")] = None
-        event = (item.lifecycle_event or "").lower()
-        if event == "subscriptionremoved":
+    def add(self, item: Notification) -> None:
+        self.nonces[client_state.nonce(item.client_state)] = None
+        if item.event == "subscriptionremoved":
             self.removed[item.subscription_id] = None
             return
         # Everything else, an event of later days too, is answered by a delta run: it can never be wrong.
         self.pushed = True
-        if event == "reauthorizationrequired":
+        if item.event == "reauthorizationrequired":
             self.renew[item.subscription_id] = None
-        if (item.change_type or "").lower() == "created" and item.resource_data and item.resource_data.id:
-            self.created[item.resource_data.id] = None
+        if item.created:
+            self.created[item.created] = None
 
 
-def merge(genuine: Iterable[tuple[str, _Item]], now: datetime) -> list[Hint]:
+def merge(genuine: Iterable[tuple[str, Notification]], now: datetime) -> list[Hint]:
     """One hint a mailbox."""
     news: dict[str, _News] = {}
     for mailbox_id, item in genuine:

@@ -1,8 +1,10 @@
 """Graph's subscriptions and the keys that sign clientStates. `tests/contracts/` holds adapters and fakes to these."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from mailsync.push.records import Notification
 from mailsync.tokens.ports import GetToken
 
 
@@ -36,6 +38,21 @@ class SubscriptionServiceFactory(Protocol):
 
     def __call__(self, get_token: GetToken, fresh_token: GetToken | None = None) -> SubscriptionService:
         """Subscriptions of the user whose tokens these are."""
+        ...
+
+
+class NotificationReader(Protocol):
+    """How Graph writes what it posts to the webhook."""
+
+    def read(self, body: bytes) -> Sequence[Notification]:
+        """The notifications of a POST without oddities; fast. Raises ValueError or RecursionError for any other."""
+        ...
+
+    def read_tolerantly(self, body: bytes) -> tuple[Sequence[Notification], int]:
+        """The notifications of a POST in which something is odd, and how many of its items are none; slow.
+
+        Raises Rejected `bad_notifications`.
+        """
         ...
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailsync.adapters.graph import notifications as reader
 from mailsync.errors import Misconfigured, Rejected, RetryLater
 from mailsync.push.notifications import Notifications
 from mailsync.telemetry import Tally
@@ -141,7 +142,7 @@ def test_an_outage_is_a_line_now_and_then(post, monkeypatch, webhook, caplog):
 @given(st.binary(max_size=200), st.sampled_from(sorted(ROUTES)))
 def test_no_body_makes_an_error_of_ours(body, route):
     queue = FakeHintQueue()
-    notifications = Notifications(FakeSigningKeys, lambda: queue, lambda: NOW)
+    notifications = Notifications(FakeSigningKeys, lambda: queue, reader, lambda: NOW)
     call = ROUTES[route].build().get_user_function()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blueprint, "app", lambda: SimpleNamespace(notifications=notifications))

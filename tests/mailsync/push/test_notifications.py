@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailsync.adapters.graph import notifications as reader
 from mailsync.adapters.storage.queue import decode_hint, encode_hint
 from mailsync.errors import Misconfigured, Rejected, RetryLater
 from mailsync.mailboxes.ids import mailbox_id
@@ -37,7 +38,7 @@ class Webhook:
         self.keys = FakeSigningKeys()
         self.queue = FakeAsyncHintQueue()
         self.made = []
-        self.notifications = Notifications(self._keys, self._queue, lambda: NOW, seconds)
+        self.notifications = Notifications(self._keys, self._queue, reader, lambda: NOW, seconds)
 
     def _keys(self):
         self.made.append("keys")

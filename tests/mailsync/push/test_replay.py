@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from mailsync.adapters.graph import notifications as reader
 from mailsync.push import client_state
 from mailsync.push.notifications import Notifications
 from tests.fakes.queue_and_vault import FakeAsyncHintQueue
@@ -25,7 +26,7 @@ class Replay:
         queue = FakeAsyncHintQueue()
         self.runs = 0
         self._queue = queue
-        self._notifications = Notifications(lambda: self.world.keys, lambda: queue, self.world.clock)
+        self._notifications = Notifications(lambda: self.world.keys, lambda: queue, reader, self.world.clock)
 
     def post(self, number, ids=50, **more):
         text, _ = client_state.make(self.world.keys, BOX, self.nonce)
