@@ -132,6 +132,8 @@ def _folder_json(folder: Folder) -> dict[str, object]:
         "complete": folder.complete,
         "enumerating": folder.enumerating,
         "enumerated": folder.enumerated,
+        "narrow": folder.narrow,
+        "reaches": _iso(folder.reaches),
         "history": history
         and {
             "before": _iso(history.before),
@@ -179,10 +181,14 @@ def _push_ends(mailbox: Mailbox) -> datetime | None:
 def _progress(folder: Folder) -> str:
     if folder.problem:
         return f"not read: {folder.problem}"
-    if folder.complete:
-        return f"complete since {_time(folder.since)}"
-    steps = [f"reading since {_time(folder.since)}", f"{folder.enumerated} enumerated"]
-    if folder.history:
+    steps = [f"{'complete' if folder.complete else 'reading'} since {_time(folder.since)}"]
+    if not folder.complete:
+        steps.append(f"{folder.enumerated} enumerated")
+    if folder.narrow:
+        steps.append("each message fetched by itself, as a page fails over one")
+    if folder.reaches:
+        steps.append(f"changes followed of mail since {_time(folder.reaches)}, as delta fails over an older one")
+    if folder.history and not folder.complete:
         total = "?" if folder.history.total is None else folder.history.total
         steps.append(f"history {folder.history.read} of {total}{' (done)' if folder.history.done else ''}")
     return ", ".join(steps)

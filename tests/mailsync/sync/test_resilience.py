@@ -10,6 +10,7 @@ from msgspec import UNSET
 
 from mailsync.errors import AccessDenied, Rejected, RetryLater
 from mailsync.mailboxes.records import MailboxState
+from mailsync.mailboxes.status import mailbox_lines
 from mailsync.sync import delta_reader
 from mailsync.sync.records import DeltaPage, Fetched, HistoryPage
 from mailsync.sync.run import Limits
@@ -183,6 +184,7 @@ def test_a_message_that_no_delta_can_show_is_left_behind_and_the_rest_is_read(lo
     later = world.graph.deliver(world.clock())
     world.poll()
     assert later in world.rows()
+    assert "as delta fails over an older one" in "\n".join(mailbox_lines(world.mailbox))
 
 
 def test_an_outage_is_no_messages_fault(log):
