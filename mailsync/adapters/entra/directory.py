@@ -13,7 +13,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from mailsync import json_reader
+from mailsync.adapters import json_reader
 from mailsync.adapters.entra import errors as entra_errors
 from mailsync.clock import Clock
 from mailsync.errors import Misconfigured, Rejected, RetryLater

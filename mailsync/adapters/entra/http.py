@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
-from mailsync import json_reader
-from mailsync.adapters import http
+from mailsync.adapters import http, json_reader
 from mailsync.clock import Clock
 from mailsync.errors import Misconfigured, RetryLater
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from mailsync import json_reader
+from mailsync.adapters import json_reader
 from mailsync.adapters.http import Answer, retry_after
 from mailsync.errors import (
     LICENSE_LAPSED,

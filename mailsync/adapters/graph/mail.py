@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from mailsync import json_reader
+from mailsync.adapters import json_reader
 from mailsync.adapters.graph import messages as wire
 from mailsync.adapters.graph.errors import FRESH_TOKEN_MAY_HELP, THROTTLED, error_of, is_missing
 from mailsync.adapters.graph.transport import PREFERENCES, AnswerTooLarge, GraphTransport, Pages, by_smaller_pages

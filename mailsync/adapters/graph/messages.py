@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from mailsync import json_reader
-from mailsync.json_reader import ESSENTIAL
+from mailsync.adapters import json_reader
+from mailsync.adapters.json_reader import ESSENTIAL
 from mailsync.sync.records import Content, Header, Message, Person
 
 SELECT = (

@@ -16,9 +16,9 @@ from typing import Annotated
 
 import msgspec
 
-from mailsync import json_reader
+from mailsync.adapters import json_reader
+from mailsync.adapters.json_reader import ESSENTIAL, Losses
 from mailsync.errors import Rejected
-from mailsync.json_reader import ESSENTIAL, Losses
 from mailsync.push.records import Notification
 
 MOST_TOLERATED = 256 * 1024

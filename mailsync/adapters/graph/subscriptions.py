@@ -12,13 +12,13 @@ from urllib.parse import quote
 
 import msgspec
 
-from mailsync import json_reader
+from mailsync.adapters import json_reader
 from mailsync.adapters.graph.errors import error_of, is_about
 from mailsync.adapters.graph.transport import GraphTransport
 from mailsync.adapters.http import Answer
+from mailsync.adapters.json_reader import ESSENTIAL
 from mailsync.clock import Clock, utc_now
 from mailsync.errors import AccessDenied, MailsyncError, Rejected, RetryLater
-from mailsync.json_reader import ESSENTIAL
 from mailsync.tokens.ports import GetToken
 
 if TYPE_CHECKING:

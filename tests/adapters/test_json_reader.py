@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailsync import json_reader
-from mailsync.json_reader import ESSENTIAL, Unreadable
+from mailsync.adapters import json_reader
+from mailsync.adapters.json_reader import ESSENTIAL, Unreadable
 
 
 class Inner(msgspec.Struct):
