@@ -8,13 +8,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import wait
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mailsync.adapters.storage import message_columns, message_rows, transactions
 from mailsync.adapters.storage.entities import MOST_CHANGES, Change, Entity, text
+from mailsync.once import once
 from mailsync.settings import Storage
 from mailsync.sync.records import StoredMessage
 from mailsync.threads import Threads
+
+if TYPE_CHECKING:
+    from mailsync.adapters.storage.blobs import TextBlobs
 
 MOST_BYTES = 3_600_000
 """Serialised size of one transaction; Azure's limit is 4 MiB."""
@@ -24,12 +28,18 @@ class TableMessageStore:
     """Messages and their bodies. Threads may share it."""
 
     def __init__(self, storage: Storage) -> None:
-        from mailsync.adapters.storage.blobs import TextBlobs
         from mailsync.adapters.storage.tables import Table
 
+        self._storage = storage
         self._table = Table(storage, "messages")
-        self._blobs = TextBlobs(storage)
         self._pool = Threads(8, thread_name_prefix="messages")
+
+    @once
+    def _blobs(self) -> "TextBlobs":
+        """Made when a text is too long for its row, which few are: the SDK takes a sixth of a second to import."""
+        from mailsync.adapters.storage.blobs import TextBlobs
+
+        return TextBlobs(self._storage)
 
     def find(self, mailbox_id: str, message_ids: Iterable[str], *, rows: bool = True) -> dict[str, StoredMessage]:
         """Point reads, a few at a time: one for each id, and one more for each row.
@@ -52,7 +62,8 @@ class TableMessageStore:
         blobs: dict[str, str] = {}
         groups = [self._encoded(mailbox_id, message, blobs) for message in messages]
         # A row never names a blob that is not there.
-        self._each(self._blobs.put, blobs.items())
+        if blobs:
+            self._each(self._blobs.put, blobs.items())
         self._each(self._table.send, list(_transactions(groups)))
 
     def row_keys(self, mailbox_id: str, folder_id: str, first: datetime, last: datetime) -> dict[str, str]:
@@ -79,8 +90,11 @@ class TableMessageStore:
         if not found:
             return entry
         properties = {name: found.properties[name] for name in found.properties.keys() - {"PartitionKey", "RowKey"}}
-        columns = message_rows.join(properties, self._blobs.get)
+        columns = message_rows.join(properties, self._text_of)
         return message_columns.read(replace(entry, version=found.etag), columns)
+
+    def _text_of(self, blob: str) -> str | None:
+        return self._blobs.get(blob)
 
     def _encoded(self, mailbox_id: str, message: StoredMessage, blobs: dict[str, str]) -> list[bytes]:
         """The changes of one message. Texts that go to blobs are added to `blobs`, by blob name."""

@@ -7,7 +7,7 @@ import pytest
 from azure.core.pipeline.transport import HttpTransport
 
 from mailsync.adapters import azure_sdk
-from mailsync.adapters.storage import mailbox_rows, tables
+from mailsync.adapters.storage import blobs, mailbox_rows, tables
 from mailsync.adapters.storage.mailboxes import TableMailboxStore
 from mailsync.adapters.storage.message_rows import blob_name, row_key
 from mailsync.adapters.storage.messages import TableMessageStore
@@ -206,6 +206,15 @@ def test_transactions_stay_under_4_mib_as_they_are_sent(storage, monkeypatch):
     TableMessageStore(storage).write(BOX, [a_message(n, body) for n, body in enumerate(bodies * 3)])
     assert max(sizes) < 4 * 1024 * 1024
     assert sum(sizes) / len(sizes) > 1024 * 1024
+
+
+def test_the_blob_service_is_met_by_long_texts_alone(storage, monkeypatch):
+    made = []
+    monkeypatch.setattr(blobs.TextBlobs, "__init__", lambda self, storage: made.append(storage))
+    store = TableMessageStore(storage)
+    store.write(BOX, [a_message(1)])
+    assert store.find(BOX, ["AAkALgAAB1"])["AAkALgAAB1"].content.body == "x" * 5_000
+    assert made == []
 
 
 def test_a_body_too_long_for_its_row_is_in_the_blob_that_the_row_names(storage):
