@@ -150,11 +150,12 @@ class Mailbox:
         return _response(self._page(name, folder.delta[start:end], link, text))
 
     def _list(self, name: str, folder: Folder, query: str) -> bytes:
-        """What is there now, newest first; of a filter, its bounds by time."""
+        """What is there now, newest first; of a filter, its bounds by time. It counts what was there first."""
         bounds = [(sign, datetime.fromisoformat(text)) for sign, text in _BOUND.findall(query)]
         found = [number for number, time in enumerate(folder.times) if all(_within(time, *bound) for bound in bounds)]
         if "$count=true" in query:
-            return b'{"@odata.count":%d,"value":[]}' % len(found)
+            before_news = sum(number >= self.kind.more for number in found)
+            return b'{"@odata.count":%d,"value":[]}' % before_news
         size, skip = (int(match[1]) if match else 0 for match in (_TOP.search(query), _SKIP.search(query)))
         page = found[skip : skip + (size or USUAL)]
         more = skip + len(page) < len(found)
