@@ -77,6 +77,7 @@ class DeltaReader:
     last_success: datetime | None
     _begun: bool = field(default=False, init=False)
     _asked: set[str] = field(default_factory=set, init=False)
+    _leads_back: str = field(default="", init=False)
     _shown: set[int] = field(default_factory=set, init=False)
 
     def round(self) -> bool:
@@ -141,6 +142,7 @@ class DeltaReader:
     def _fetch_first(self) -> Read:
         folder = self.state.folder
         if folder.cursor:
+            self._asked.add(folder.cursor)
             return self._fetch(folder.cursor, folder.page_size)
         mail, size, narrow = self.state.mail, folder.page_size, folder.narrow
         since = max(folder.since, folder.reaches or folder.since)
@@ -154,13 +156,17 @@ class DeltaReader:
 
     def _following(self, read: Read) -> Callable[[], Read] | None:
         link = read.page.link
-        goes_on = not read.page.last and link not in self._asked and self._passes(read)
-        if not goes_on or not self.state.progress.may_go_on():
+        if read.page.last:
             return None
+        if link in self._asked:
+            self._leads_back = link
+            return None
+        if not self._passes(read) or not self.state.progress.may_go_on():
+            return None
+        self._asked.add(link)
         return partial(self._fetch, link, larger(self.state.folder.page_size))
 
     def _fetch(self, link: str, size: int) -> Read:
-        self._asked.add(link)
         return self._prepared(self.state.mail.follow_delta(link, size=size))
 
     def _prepared(self, page: DeltaPage) -> Read:
@@ -192,7 +198,7 @@ class DeltaReader:
         page = read.page
         if not self._passes(read):
             self._put_off(read)
-        if not page.last and page.link in self._asked:
+        if page.link == self._leads_back:
             self.state.write(page.messages, read.stored, sighting=False)
             self._leads_nowhere("Graph's delta led back to a link that it came from")
         for message_id, error in self._missed(read).items():

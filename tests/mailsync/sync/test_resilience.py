@@ -1,6 +1,7 @@
 """Answers of Graph that could stop a mailbox, end it, or let it go short without a word. None may."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -11,7 +12,7 @@ from msgspec import UNSET
 from mailsync.errors import AccessDenied, Rejected, RetryLater
 from mailsync.mailboxes.records import MailboxState
 from mailsync.mailboxes.status import mailbox_lines
-from mailsync.sync import delta_reader
+from mailsync.sync import delta_reader, read_ahead
 from mailsync.sync.records import DeltaPage, Fetched, HistoryPage
 from mailsync.sync.run import Limits
 from tests.fakes.mail_service import FakeMailService
@@ -417,6 +418,29 @@ def test_a_delta_that_never_ends_costs_little_and_no_mail(mad, log):
     assert len(events(log, "delta_endless")) == 4
     assert world.service.followed < 10_000
     assert world.mailbox.state is MailboxState.ACTIVE
+
+
+class AtOnce:
+    """A pool that has always fetched the next page before the one at hand is looked at."""
+
+    def __init__(self, **_options) -> None: ...
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error) -> None: ...
+
+    def submit(self, work, *arguments):
+        done = Future()
+        done.set_result(work(*arguments))
+        return done
+
+
+def test_a_page_that_is_fetched_ahead_leads_nowhere_back(monkeypatch):
+    monkeypatch.setattr(read_ahead, "Threads", AtOnce)
+    world = synced(250)
+    assert len(world.messages.rows) == 250
+    assert not world.mailbox.last_error_reason
 
 
 def test_a_folder_that_leads_nowhere_keeps_no_other_from_being_read():
