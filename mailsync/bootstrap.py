@@ -208,7 +208,10 @@ class App:
     def synchronizer(self) -> "Synchronizer":
         """What runs a hint."""
         from mailsync.adapters.storage.message_rows import row_key
+        from mailsync.memory import tidy_allocator
         from mailsync.sync.synchronizer import Synchronizer
+
+        tidy_allocator()
 
         return Synchronizer(
             self.settings,

@@ -3,6 +3,7 @@
 `requests` is heavy to import, and so is imported where it is used.
 """
 
+import io
 import logging
 import math
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from functools import cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING
 
+from mailsync import memory
 from mailsync.adapters.json_texts import TextCutter
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 30.0
 """Seconds between two bytes of an answer; the whole of it has `deadlines.PATIENCE` times that."""
 ANSWER_LIMIT = 24 * 1024 * 1024
-"""Bytes that an answer may have once decompressed: an instance holds two for each of its dozen runs at once."""
+"""Bytes that an answer may have once decompressed. What all have together is bounded by `memory`."""
 
 _LONGEST_WAIT = 86_400.0
 
@@ -36,6 +38,10 @@ class Unreachable(Exception):
 
 class TooLarge(Unreachable):
     """The answer has more bytes than it may have; another attempt would bring no less."""
+
+
+class Crowded(Unreachable):
+    """The process holds so many answers that there was no room for this one; another attempt may find it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,7 @@ def call(
     limit: int | None = None,
     cut: bool = False,
 ) -> Answer:
-    """One request and its whole answer. Redirects are returned, not followed. Raises Unreachable, TooLarge.
+    """One request and its whole answer. Redirects are returned, not followed. Raises Unreachable, TooLarge, Crowded.
 
     `limit`: bytes of the answer, ANSWER_LIMIT where none is given.
     `cut`: the answer is JSON, and its longest texts may be cut so that it stays below the limit.
@@ -96,7 +102,7 @@ def call(
             stream=True,
         ) as response:
             headers = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status_code, headers, _read(response, limit or ANSWER_LIMIT, cut=cut))
+            return Answer(response.status_code, headers, _whole(response, limit or ANSWER_LIMIT, cut=cut))
     except requests.RequestException as error:
         raise Unreachable(type(error).__name__) from error
 
@@ -117,16 +123,28 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     return min(max(seconds, 0.0), _LONGEST_WAIT) if math.isfinite(seconds) else None
 
 
-def _read(response: "requests.Response", limit: int, *, cut: bool) -> bytes:
-    chunks = []
-    size = 0
+def _whole(response: "requests.Response", limit: int, *, cut: bool) -> bytes:
+    """The body, counted in the memory of whatever it is read for; what is not kept of it is not."""
     cutter = TextCutter(limit // 2) if cut else None
-    for chunk in response.iter_content(64 * 1024):
-        kept = cutter.feed(chunk) if cutter else chunk
-        size += len(kept)
-        if size > limit:
-            raise TooLarge("AnswerTooLarge")
-        chunks.append(kept)
-    if cutter and cutter.cuts:
-        _log.warning("%d texts of an answer were too long and were cut", cutter.cuts)
-    return b"".join(chunks)
+    with memory.holding() as holding, io.BytesIO() as body:
+        try:
+            for chunk in response.iter_content(64 * 1024):
+                kept = cutter.feed(chunk) if cutter else chunk
+                _check(body.tell() + len(kept), limit)
+                holding.take(len(kept))
+                body.write(kept)
+        except BaseException as error:
+            holding.give_back(body.tell())
+            if isinstance(error, memory.TooMuch):
+                raise TooLarge("AnswersTooLarge") from error
+            if isinstance(error, memory.Crowded):
+                raise Crowded("WorkerBusy") from error
+            raise
+        if cutter and cutter.cuts:
+            _log.warning("%d texts of an answer were too long and were cut", cutter.cuts)
+        return body.getvalue()
+
+
+def _check(size: int, limit: int) -> None:
+    if size > limit:
+        raise TooLarge("AnswerTooLarge")

@@ -113,6 +113,7 @@ class DeltaReader:
         last = False
         for read in read_ahead(self._fetch_first, self._following):
             last = self._take(read)
+            del read  # it would stay in memory while the next one is waited for
         return last
 
     def _begin(self) -> None:

@@ -48,6 +48,7 @@ class HistoryReader:
             stored = self.state.rows.find_unsettled(self.state.folder, page.messages)
             self.state.write(page.messages, stored, sighting=True, history=history)
             self.state.progress.save()
+            del page, stored  # they would stay in memory while the next page is waited for
 
     def _fetch(self, history: History) -> tuple[HistoryPage, History]:
         folder = self.state.folder

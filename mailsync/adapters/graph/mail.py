@@ -1,7 +1,7 @@
 """The port `MailService` over Microsoft Graph: each method is one operation, linked to its reference page."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -184,8 +184,10 @@ class GraphClient:
     def _outcomes(self, ids: Sequence[str]) -> dict[str, Message | MailsyncError | None]:
         return {message_id: self._outcome(answer) for message_id, answer in self._ask(ids).items()}
 
-    def _outcome(self, answer: Answer) -> Message | MailsyncError | None:
+    def _outcome(self, answer: Answer | MailsyncError) -> Message | MailsyncError | None:
         """The message that a part of a batch holds, why it holds none, or None where the message is no more."""
+        if isinstance(answer, MailsyncError):
+            return answer
         if answer.status == 200:
             with suppress(json_reader.Unreadable):
                 message = wire.message(answer.body)
@@ -193,15 +195,18 @@ class GraphClient:
                     return wire.to_message(message)
         return None if is_missing(answer) else error_of("messages", answer, self._clock())
 
-    def _ask(self, ids: Sequence[str]) -> dict[str, Answer]:
-        """The answer to each id, in as many batches as it takes."""
+    def _ask(self, ids: Sequence[str]) -> Mapping[str, Answer | MailsyncError]:
+        """The answer to each id, in as many batches as it takes; an error where even a cut one was too large."""
         try:
             return self._ask_at_once(ids, Pages(len(ids)))
         except AnswerTooLarge:
             if len(ids) == 1:
-                return self._ask_at_once(ids, Pages(1, cut=True))
+                try:
+                    return self._ask_at_once(ids, Pages(1, cut=True))
+                except AnswerTooLarge as error:
+                    return {ids[0]: error}
         half = len(ids) // 2
-        return self._ask(ids[:half]) | self._ask(ids[half:])
+        return {**self._ask(ids[:half]), **self._ask(ids[half:])}
 
     def _ask_at_once(self, ids: Sequence[str], pages: Pages) -> dict[str, Answer]:
         """The answer to each id; an entry that the batch's answer forgot counts as timed out."""

@@ -38,6 +38,11 @@ https://learn.microsoft.com/graph/outlook-immutable-id, https://learn.microsoft.
 _WAITS = (0.5, 2.0)
 """Seconds before the second and the third try, where Graph names none; there is no fourth."""
 _LONGEST_WAIT = 5.0
+_BUSY = 5.0
+"""Seconds after which a worker that is full of mail is tried again."""
+_FEWEST = 2
+"""Messages of a page of history, which can't have fewer. With more of them, an answer may have half as many bytes:
+what it has beyond that is better asked for in two."""
 _SMALLER = (20, 5)
 """Messages a page where the usual number is too large an answer."""
 
@@ -47,6 +52,13 @@ class AnswerTooLarge(RetryLater):
 
     def __init__(self, message: str) -> None:
         super().__init__("graph_answer_too_large", message)
+
+
+class WorkerBusy(RetryLater):
+    """This process holds too much of other mailboxes' mail now; what asks for less may succeed at once."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("worker_busy", message, _BUSY)
 
 
 class Pages(NamedTuple):
@@ -59,14 +71,19 @@ class Pages(NamedTuple):
 def by_smaller_pages(size: int, least: int, ask: Callable[[Pages], bytes]) -> bytes:
     """Asks again for fewer messages while the answer is too large, and at last with their longest texts cut.
 
-    Anybody can fill a page with large mail, and a mailbox must not stop for it.
+    Anybody can fill a page with large mail, and a mailbox must not stop for it. Where it is only that other
+    mailboxes' mail leaves no room, fewer messages are asked for too, but nothing is cut.
     """
     least = min(size, least)
     for fewer in (size, *(step for step in (*_SMALLER, least) if least <= step < size)):
         try:
             return ask(Pages(fewer))
-        except AnswerTooLarge as error:
+        except (AnswerTooLarge, WorkerBusy) as error:
             _log.info("%s", error.message)
+            # The error itself is not kept: it would keep this frame, and with it the mail that was read on the way.
+            busy = error.message if isinstance(error, WorkerBusy) else ""
+    if busy:
+        raise WorkerBusy(busy)
     return ask(Pages(least, cut=True))
 
 
@@ -144,7 +161,12 @@ class GraphTransport:
         if body is not None:
             headers["Content-Type"] = "application/json"
         try:
-            return http.call(self.session, method, url, token=token, headers=headers, body=body, cut=pages.cut)
+            limit = http.ANSWER_LIMIT // 2 if pages.size > _FEWEST else None
+            return http.call(
+                self.session, method, url, token=token, headers=headers, body=body, limit=limit, cut=pages.cut
+            )
+        except http.Crowded as cause:
+            raise WorkerBusy(f"{operation}: the mail of other mailboxes fills the memory") from cause
         except http.TooLarge as cause:
             raise AnswerTooLarge(f"{operation}: the answer is too large with up to {pages.size} messages") from cause
         except http.Unreachable as cause:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 MOST_BYTES = 3_600_000
 """Serialised size of one transaction; Azure's limit is 4 MiB."""
 
+MOST_AT_ONCE = 4_000_000
+"""Characters of bodies that are written at once: a page of usual mail has fewer."""
+
 
 class TableMessageStore:
     """Messages and their bodies. Threads may share it."""
@@ -59,12 +62,13 @@ class TableMessageStore:
 
     def write(self, mailbox_id: str, messages: Sequence[StoredMessage]) -> None:
         """One transaction for every 50 messages, fewer where they are large; each message once at the most."""
-        blobs: dict[str, str] = {}
-        groups = [self._encoded(mailbox_id, message, blobs) for message in messages]
-        # A row never names a blob that is not there.
-        if blobs:
-            self._each(self._blobs.put, blobs.items())
-        self._each(self._table.send, list(_transactions(groups)))
+        for part in _parts(messages):
+            blobs: dict[str, str] = {}
+            groups = [self._encoded(mailbox_id, message, blobs) for message in part]
+            # A row never names a blob that is not there.
+            if blobs:
+                self._each(self._blobs.put, blobs.items())
+            self._each(self._table.send, list(_transactions(groups)))
 
     def row_keys(self, mailbox_id: str, folder_id: str, first: datetime, last: datetime) -> dict[str, str]:
         """One query over a range of row keys, which the service does not leave."""
@@ -142,6 +146,24 @@ def _entry(entity: Entity) -> StoredMessage:
 
 def _change(row: dict[str, Any], version: str | None) -> Change:
     return Change("replace", row, version) if version else Change("create", row)
+
+
+def _parts(messages: Iterable[StoredMessage]) -> Iterator[list[StoredMessage]]:
+    """Messages in order, in parts whose bodies have up to MOST_AT_ONCE characters.
+
+    What is being written is in memory more than once: as it was, in the properties of its row, and on the wire.
+    """
+    part: list[StoredMessage] = []
+    size = 0
+    for message in messages:
+        more = len(message.content.body or "")
+        if part and size + more > MOST_AT_ONCE:
+            yield part
+            part, size = [], 0
+        part.append(message)
+        size += more
+    if part:
+        yield part
 
 
 def _transactions(groups: Iterable[list[bytes]]) -> Iterator[list[bytes]]:
