@@ -26,9 +26,9 @@ def read(text: str) -> dict[str, Any]:
     try:
         outputs = json.loads(text)
     except ValueError as error:
-        raise OutputsError(f"This is not JSON: {text.strip()[:60]!r}. Ask az with --output json.") from error
+        raise OutputsError(f"This is not JSON: {text.strip()[:60]!a}. Ask az with --output json.") from error
     if not isinstance(outputs, dict) or not outputs:
-        raise OutputsError(f"The deployment has no outputs ({text.strip()[:60]}): it has failed, or not ended yet.")
+        raise OutputsError(f"The deployment has no outputs ({text.strip()[:60]!a}): it has failed, or not ended yet.")
     return outputs
 
 
@@ -36,13 +36,18 @@ def exports(outputs: Mapping[str, Any]) -> list[str]:
     """The lines, sorted. Raises OutputsError for an output that the template does not have."""
     names = {name.lower(): name for name in json.loads(TEMPLATE.read_text(encoding="utf-8"))["outputs"]}
     if foreign := [name for name in outputs if name.lower() not in names]:
-        raise OutputsError(f"{', '.join(foreign)}: this template has no such output; the deployment is another one's.")
+        raise OutputsError(
+            f"{', '.join(map(ascii, foreign))}: this template has no such output; the deployment is another one's."
+        )
     values = {names[name.lower()]: output["value"] for name, output in outputs.items()}
-    return [f"export {name}={shlex.quote(_text(value))}" for name, value in sorted(values.items())]
+    return [f"export {name}={shlex.quote(_text(name, value))}" for name, value in sorted(values.items())]
 
 
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+def _text(name: str, value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    if not text.isprintable():  # neither a shell nor a terminal should come to obey it
+        raise OutputsError(f"{name} holds a character that is not to be shown: {ascii(text)[:60]}.")
+    return text
 
 
 if __name__ == "__main__":

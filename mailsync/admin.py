@@ -5,7 +5,6 @@ It works on the settings of the environment, and on storage alone: what takes th
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Sequence
 
@@ -25,6 +24,7 @@ from mailsync.mailboxes.status import (
     mailbox_row,
     table,
 )
+from mailsync.terminal import Parser, say, to_json
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         options.run(options)
     except MailsyncError as error:
-        print(f"{error.reason}: {error.message}", file=sys.stderr)
+        say(f"{error.reason}: {error.message}", to=sys.stderr)
         return 1
     return 0
 
@@ -43,12 +43,12 @@ def _add_account(options: argparse.Namespace) -> None:
         options.parser.error("name at least one --address or --domain that the account admits")
     account = Account(options.id, options.name.strip(), tuple(options.address), tuple(options.domain))
     app().accounts.add(account)
-    print("\n".join(account_lines(account)))
+    say(*account_lines(account))
 
 
 def _release_claim(options: argparse.Namespace) -> None:
     account = app().accounts.release(options.id, options.claim)
-    print("\n".join(account_lines(account)))
+    say(*account_lines(account))
 
 
 def _list_accounts(options: argparse.Namespace) -> None:
@@ -56,9 +56,9 @@ def _list_accounts(options: argparse.Namespace) -> None:
     if options.json:
         _print_json([account_json(account) for account in accounts])
     elif accounts:
-        print(table(("ID", "NAME", "ADDRESSES", "DOMAINS"), map(account_row, accounts)))
+        say(*table(("ID", "NAME", "ADDRESSES", "DOMAINS"), map(account_row, accounts)))
     else:
-        print("There is no account yet; add one with `account add`.")
+        say("There is no account yet; add one with `account add`.")
 
 
 def _list_mailboxes(options: argparse.Namespace) -> None:
@@ -67,9 +67,9 @@ def _list_mailboxes(options: argparse.Namespace) -> None:
         _print_json([mailbox_json(mailbox) for mailbox in mailboxes])
     elif mailboxes:
         heads = ("ADDRESS", "ACCOUNT", "STATE", "PUSH", "MESSAGES", "LAST SUCCESS", "LAST ERROR", "NEXT POLL", "ID")
-        print(table(heads, map(mailbox_row, mailboxes)))
+        say(*table(heads, map(mailbox_row, mailboxes)))
     else:
-        print(f"No mailbox is connected yet; send its owner to {app().settings.public_base_url}/connect")
+        say(f"No mailbox is connected yet; send its owner to {app().settings.public_base_url}/connect")
 
 
 def _show_mailbox(options: argparse.Namespace) -> None:
@@ -77,12 +77,12 @@ def _show_mailbox(options: argparse.Namespace) -> None:
     if options.json:
         _print_json(mailbox_json(mailbox))
     else:
-        print("\n".join(mailbox_lines(mailbox)))
+        say(*mailbox_lines(mailbox))
 
 
 def _create_storage(_options: argparse.Namespace) -> None:
     for name, created in create_all(app().settings.storage):
-        print(f"{name}: {'created' if created else 'was there'}")
+        say(f"{name}: {'created' if created else 'was there'}")
 
 
 def _find(text: str) -> Mailbox:
@@ -99,7 +99,7 @@ def _find(text: str) -> Mailbox:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m mailsync.admin", description="Siftrock Inbox Connector: operator.")
+    parser = Parser(prog="python -m mailsync.admin", description="Siftrock Inbox Connector: operator.")
     groups = parser.add_subparsers(required=True, metavar="account|mailbox|storage")
     account = groups.add_parser("account", help="Siftrock accounts and the inboxes they admit")
     _account_commands(account.add_subparsers(required=True, metavar="add|list|release"))
@@ -114,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _account_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _account_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
     add = _command(commands, "add", _add_account, "add an account", as_json=False)
     add.add_argument("id", metavar="ID", help="a short id that never changes")
     add.add_argument("--name", required=True, type=_name, help="the name that owners see")
@@ -132,13 +132,13 @@ def _account_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
 
 
 def _command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    commands: "argparse._SubParsersAction[Parser]",
     name: str,
     run: Callable[[argparse.Namespace], None],
     text: str,
     *,
     as_json: bool = True,
-) -> argparse.ArgumentParser:
+) -> Parser:
     parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     parser.set_defaults(run=run, parser=parser)
     if as_json:
@@ -163,7 +163,7 @@ def _name(text: str) -> str:
 
 
 def _print_json(value: object) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2))
+    print(to_json(value))
 
 
 if __name__ == "__main__":

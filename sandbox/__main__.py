@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from mailsync.terminal import Parser, say
 from sandbox.state import PROJECT, SandboxError, home
 
 type _Command = Callable[[argparse.Namespace], int]
@@ -20,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return int(options.command(options))
     except SandboxError as error:
-        print(f"sandbox: {error}", file=sys.stderr)
+        say(*f"sandbox: {error}".split("\n"), to=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -65,7 +66,7 @@ def _keys(options: argparse.Namespace) -> int:
     if not path.exists():
         raise SandboxError("no host has been started here yet, so there are no keys")
     keys = load_keys(path)
-    print(keys.master if options.master else keys.default)
+    say(keys.master if options.master else keys.default)
     return 0
 
 
@@ -107,7 +108,7 @@ def _fault(options: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     text = "Microsoft 365 and the Functions host on this machine: start them, connect inboxes, deliver mail, go wrong."
-    parser = argparse.ArgumentParser(prog="python -m sandbox", description=text)
+    parser = Parser(prog="python -m sandbox", description=text)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, command: _Command, text: str) -> argparse.ArgumentParser:

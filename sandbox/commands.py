@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from mailsync.terminal import say, to_json
 from sandbox.browser import Browser, walk_sign_in
 from sandbox.client import Control, fire, mail_files, mailsync_app, message_rows
 from sandbox.show import counted, line
@@ -18,7 +19,7 @@ POLL_TIMER = "poll_due_mailboxes"
 def connect(address: str, account_id: str | None) -> int:
     """Walks the consent as the user of that address; prints the mailbox id."""
     state = load_state()
-    print(connect_mailbox(state, Control(state), address, account_id))
+    say(connect_mailbox(state, Control(state), address, account_id))
     return 0
 
 
@@ -68,9 +69,9 @@ def deliver(address: str, paths: list[Path], *, keep_date: bool) -> int:
     """Delivers files and folders; names what could not be read, and fails then."""
     control = Control(load_state())
     delivered, unreadable = deliver_files(control, address, mail_files(paths), keep_date=keep_date)
-    print(f"delivered {counted(delivered, 'message')} to {address}")
+    say(f"delivered {counted(delivered, 'message')} to {address}")
     for name, reason in unreadable:
-        print(f"  not read: {name}: {reason}")
+        say(f"  not read: {name}: {reason}")
     return 1 if unreadable else 0
 
 
@@ -91,7 +92,7 @@ def deliver_files(
 def poll() -> int:
     """Runs the poll timer now instead of at the next minute."""
     fire(load_state(), POLL_TIMER)
-    print("the poll timer runs; mailboxes that are due are read")
+    say("the poll timer runs; mailboxes that are due are read")
     return 0
 
 
@@ -107,11 +108,11 @@ def messages(address: str, *, as_json: bool, wait: int, seconds: float) -> int:
             raise SandboxError(f"{len(rows)} of {wait} messages are in the table after {seconds:.0f} s")
         time.sleep(0.2)
     if as_json:
-        print(json.dumps(rows, ensure_ascii=False, indent=1))
+        print(to_json(rows, indent=1))
         return 0
     for row in rows:
-        print(line(row))
-    print(counted(len(rows), "message"))
+        say(line(row))
+    say(counted(len(rows), "message"))
     return 0
 
 
@@ -119,11 +120,11 @@ def mailbox(address: str, *, as_json: bool) -> int:
     """What the stand-in's mailbox holds."""
     content = Control(load_state()).call("GET", f"/mailboxes/{address}")
     if as_json:
-        print(json.dumps(content, ensure_ascii=False, indent=1))
+        print(to_json(content, indent=1))
         return 0
     for entry in content["messages"]:
-        print(f"{entry['receivedDateTime']}  {entry['folder']:<12}  {entry['subject'] or ''}")
-    print(counted(len(content["messages"]), "message"))
+        say(f"{entry['receivedDateTime']}  {entry['folder']:<12}  {entry['subject'] or ''}")
+    say(counted(len(content["messages"]), "message"))
     return 0
 
 
@@ -136,13 +137,13 @@ def fault(words: list[str], count: int | None) -> int:
             _print_faults(control.call("GET", "/faults"))
         case "clear", [] | [_], None:
             answer = control.call("DELETE", "/faults" + "".join(f"/{quote(name, safe='')}" for name in rest))
-            print(f"cleared {counted(answer['cleared'], 'fault')}")
+            say(f"cleared {counted(answer['cleared'], 'fault')}")
         case "list" | "clear", _, _:
             raise SandboxError("`fault list` and `fault clear [NAME]` take nothing else")
         case _:
             order = {"name": action, "count": count, "params": dict(_parameter(word) for word in rest)}
             answer = control.call("POST", "/faults", order)
-            print(f"{action}: {_done(answer)}" if "done" in answer else f"ordered {_words(answer)}")
+            say(f"{action}: {_done(answer)}" if "done" in answer else f"ordered {_words(answer)}")
     return 0
 
 
@@ -159,11 +160,11 @@ def _done(answer: dict[str, Any]) -> str:
 def _print_faults(answer: dict[str, Any]) -> None:
     for kind in answer["known"]:
         parameters = " ".join(f"{name}={json.dumps(value)}" for name, value in kind["params"].items())
-        print(f"{kind['name']:<24} {kind['sentence']}")
+        say(f"{kind['name']:<24} {kind['sentence']}")
         if parameters:
-            print(f"{'':<24} {parameters}")
+            say(f"{'':<24} {parameters}")
     for active in answer["active"]:
-        print(f"now ordered: {_words(active)}")
+        say(f"now ordered: {_words(active)}")
 
 
 def _words(ordered: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ import sys
 import time
 from pathlib import Path
 
+from mailsync.terminal import say
 from sandbox.client import Control, mail_files, mailsync_app, message_rows
 from sandbox.commands import connect_mailbox, deliver_files, ensure_account
 from sandbox.show import line
@@ -18,20 +19,20 @@ _TIMEOUT = 90
 def run(port: int | None, *, once: bool) -> int:
     """Shows everything once; with `once` ends then, 0 only when all rows are there."""
     stop_on_signals()
-    print("Siftrock Inbox Connector, on this machine alone: nothing here reaches Microsoft.\n")
+    say("Siftrock Inbox Connector, on this machine alone: nothing here reaches Microsoft.", "")
     started = time.monotonic()
-    _say("Starting storage, a stand-in for Microsoft 365, and the Functions host …")
+    say("Starting storage, a stand-in for Microsoft 365, and the Functions host …")
     try:
         with Sandbox(port) as sandbox:
-            _say(f"Running after {time.monotonic() - started:.0f} s.")
+            say(f"Running after {time.monotonic() - started:.0f} s.")
             mailbox_id, seen = _demonstrate(sandbox)
             if once:
                 return 0
-            print(_next_steps(sandbox), flush=True)
+            say(*_next_steps(sandbox).split("\n"))
             _follow(sandbox, mailbox_id, seen)
     except KeyboardInterrupt:
-        print()
-        _say("Stopped.")
+        say("")
+        say("Stopped.")
     return 0
 
 
@@ -43,20 +44,20 @@ def _demonstrate(sandbox: Sandbox) -> tuple[str, set[str]]:
     before, after = files[: len(files) // 2], files[len(files) // 2 :]
     delivered, _ = deliver_files(control, ADDRESS, before)
     account = ensure_account(state, ADDRESS)
-    _say(f"{delivered} messages wait in the inbox of {ADDRESS}; account {account} admits its domain.")
+    say(f"{delivered} messages wait in the inbox of {ADDRESS}; account {account} admits its domain.")
     mailbox_id = connect_mailbox(state, control, ADDRESS)
-    _say("Its owner has given consent on the pages, over HTTP. The first sync brings what was there:\n")
+    say("Its owner has given consent on the pages, over HTTP. The first sync brings what was there:", "")
     seen: set[str] = set()
     _show_rows(sandbox, mailbox_id, seen, len(before))
     _await_push(sandbox, mailbox_id)
-    print()
-    _say(f"{len(after)} more arrive, one after another. Graph notifies the app of each; no poll is due for an hour:\n")
+    say("")
+    say(f"{len(after)} more arrive, one after another. Graph notifies the app of each; no poll is due for an hour:", "")
     for file in after:
         began = time.monotonic()
         delivered, _ = deliver_files(control, ADDRESS, [file])
         _show_rows(sandbox, mailbox_id, seen, len(seen) + delivered, since=began)
-    print()
-    _say(f"All {len(seen)} messages are in table `messages`, each once.")
+    say("")
+    say(f"All {len(seen)} messages are in table `messages`, each once.")
     return mailbox_id, seen
 
 
@@ -107,7 +108,7 @@ def _show_new(sandbox: Sandbox, mailbox_id: str, seen: set[str], since: float | 
         if row["messageId"] not in seen:
             seen.add(row["messageId"])
             took = f"after {time.monotonic() - since:.1f} s  " if since else ""
-            print(f"  {line(row, took)}", flush=True)
+            say(f"  {line(row, took)}")
 
 
 def _next_steps(sandbox: Sandbox) -> str:
@@ -126,7 +127,3 @@ It keeps running; Ctrl-C ends it. What to try next:
   {name} -m sandbox --help                               everything else
 
 Logs: {home() / "logs"}"""
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)

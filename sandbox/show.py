@@ -5,6 +5,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
+from mailsync.terminal import plain
+
 _RECEIVED, _FROM = 19, 22
 _WITHOUT_TERMINAL = (100, 24)
 
@@ -30,7 +32,7 @@ def fit(text: str, width: int) -> str:
         cells = _cells(character)
         if used + cells > width:
             break
-        shown += character if character.isprintable() else " "
+        shown += plain(character)
         used += cells
     return shown + " " * (width - used)
 

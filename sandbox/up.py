@@ -13,6 +13,7 @@ from typing import Self
 
 import httpx
 
+from mailsync.terminal import say
 from sandbox import constants
 from sandbox.azurite import Azurite, AzuriteError
 from sandbox.certificates import Certificates, write_certificates
@@ -87,7 +88,7 @@ class Sandbox:
                 raise SandboxError(f"{name} has ended; the sandbox stops. Its last words:\n{child.tail()}")
             self._start_host(self.state.environment)
             self._publish()
-            print(f"the host has ended and runs again, process {self.state.pids['host']}", flush=True)
+            say(f"the host has ended and runs again, process {self.state.pids['host']}")
 
     def _start(self) -> None:
         try:
@@ -153,7 +154,7 @@ def run_up(port: int | None, ready_file: Path | None, *, restart_host: bool) -> 
     sandbox.ready_file = ready_file
     try:
         with sandbox:
-            print(describe(sandbox.state), flush=True)
+            say(*describe(sandbox.state).split("\n"))
             sandbox.watch()
     except KeyboardInterrupt:
         return 0

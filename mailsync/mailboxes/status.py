@@ -8,6 +8,7 @@ from datetime import datetime
 
 from mailsync.accounts.records import Account
 from mailsync.mailboxes.records import Folder, Mailbox, MailboxState, PushState
+from mailsync.terminal import plain
 
 
 def account_json(account: Account) -> dict[str, object]:
@@ -113,13 +114,11 @@ def mailbox_lines(mailbox: Mailbox) -> list[str]:
     return _lines([*lines, *((f"folder {folder.name}", _progress(folder)) for folder in mailbox.folders)])
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell."""
-    lines = [tuple(heads), *(tuple(map(_plain, row)) for row in rows)]
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Columns as wide as their widest cell, line by line."""
+    lines = [tuple(heads), *(tuple(map(plain, row)) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
 
 
 def _folder_json(folder: Folder) -> dict[str, object]:
@@ -196,12 +195,7 @@ def _progress(folder: Folder) -> str:
 
 def _lines(pairs: list[tuple[str, str]]) -> list[str]:
     width = max(len(name) for name, _ in pairs) + 2
-    return [f"{name:<{width}}{_plain(value)}" for name, value in pairs]
-
-
-def _plain(text: str) -> str:
-    # Names come from other people's directories, and a terminal obeys control characters.
-    return "".join(c if c.isprintable() else "?" for c in text)
+    return [f"{name:<{width}}{plain(value)}" for name, value in pairs]
 
 
 def _joined(values: Sequence[str]) -> str:
