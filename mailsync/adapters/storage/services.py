@@ -3,10 +3,12 @@
 With service URIs the managed identity signs in; with a connection string its key does.
 """
 
+import base64
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from mailsync.errors import Misconfigured
 from mailsync.settings import Storage
 
 if TYPE_CHECKING:
@@ -34,6 +36,17 @@ def table_service(storage: Storage) -> "TableServiceClient":
     return TableServiceClient(
         storage.table_uri, credential=credential(storage.client_id, storage.credential), **options
     )
+
+
+def account_key(storage: Storage) -> tuple[str, str, bytes]:
+    """Of a connection string: the Table service's address, the account's name and its key. Raises Misconfigured."""
+    from azure.core.credentials import AzureNamedKeyCredential
+
+    service = table_service(storage)
+    if not isinstance(service.credential, AzureNamedKeyCredential):
+        raise Misconfigured("bad_settings", "The connection string of MAIL_STORAGE has no AccountKey.")
+    name, key = service.credential.named_key
+    return service.url.rstrip("/"), name, base64.b64decode(key)
 
 
 def queue_service(storage: Storage) -> "QueueServiceClient":

@@ -4,49 +4,50 @@ https://learn.microsoft.com/rest/api/storageservices/table-service-rest-api
 Imports the SDK, which is heavy: stores import this module when they are built, not before.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote, urlencode
 
-from azure.core import MatchConditions
-from azure.core.exceptions import ResourceNotFoundError
-from azure.core.rest import HttpRequest
-from azure.data.tables import UpdateMode
+import msgspec
+from azure.core.rest import HttpResponse
 
-from mailsync.adapters.azure_sdk import code_of, converted, refusal
-from mailsync.adapters.storage import transactions
+from mailsync.adapters.azure_sdk import refusal
+from mailsync.adapters.storage import entities, transactions
 from mailsync.adapters.storage.entities import Change, Entity
-from mailsync.adapters.storage.services import table_service
+from mailsync.adapters.storage.table_service import TableService
 from mailsync.errors import RetryLater, StaleWrite
 from mailsync.settings import Storage
 
 PAGE = 1000
 """Rows in one answer to a query, at the most."""
 
+_JSON = {"Content-Type": "application/json"}
+_BATCH = {"Accept": "application/json", "MaxDataServiceVersion": "3.0;NetFx"}
+_PLACES = {"x-ms-continuation-NextPartitionKey": "NextPartitionKey", "x-ms-continuation-NextRowKey": "NextRowKey"}
+"""Headers that say where the next page begins, and the parameters that ask for it."""
 
-_HEADERS = {"Accept": "application/json", "DataServiceVersion": "3.0", "MaxDataServiceVersion": "3.0;NetFx"}
+_NO_ACCESS = {"AuthenticationFailed", "InvalidAuthenticationInfo"}
+"""Codes that come with 400 too: a key or token that the service cannot read is one that it refuses."""
+
+_decoder = msgspec.json.Decoder(dict[str, Any])
 
 
 class Table:
     """A table. Threads may share it. Methods raise RetryLater, Misconfigured, Rejected, and what they name."""
 
     def __init__(self, storage: Storage, name: str) -> None:
-        self._client = table_service(storage).get_table_client(name)
-        self._root = self._client.url.rstrip("/")
-        self._address = f"{self._root}/{self._client.table_name}"
+        self._service = TableService(storage)
+        self._name = name
 
     def get(self, partition: str, row: str) -> Entity | None:
         """One row, or None.
 
         https://learn.microsoft.com/rest/api/storageservices/query-entities
         """
-        with converted("storage"):
-            try:
-                return _entity(self._client.get_entity(partition, row))
-            except ResourceNotFoundError as error:
-                if code_of(error) == "TableNotFound":
-                    raise
-                return None
+        answer = self._service.send("GET", entities.path(self._name, partition, row))
+        if _is_gone(answer):
+            return None
+        return _entities(answer, lambda content: [content])[0]
 
     def query(self, condition: str, names: list[str] | None = None) -> Iterator[Entity]:
         """Rows that fulfil an OData filter, in key order within a partition, read as they are asked for.
@@ -58,41 +59,56 @@ class Table:
 
     def pages(self, condition: str, names: list[str] | None = None) -> Iterator[list[Entity]]:
         """`query` by the service's pages: one remote call each."""
-        with converted("storage"):
-            pages = self._client.query_entities(condition, results_per_page=PAGE, select=names).by_page()
+        wanted = {"$filter": condition, "$top": str(PAGE)} | ({"$select": ",".join(names)} if names else {})
+        place: dict[str, str] = {}
         while True:
-            with converted("storage"):
-                page = next(pages, None)
-                if page is None:
-                    return
-                entities = [_entity(row) for row in page]
-            yield entities
+            query = urlencode(wanted | place, quote_via=quote)
+            answer = self._service.send("GET", f"{self._name}()?{query}")
+            yield _entities(answer, lambda content: content["value"])
+            place = {name: answer.headers[header] for header, name in _PLACES.items() if header in answer.headers}
+            if not place:
+                return
 
     def create(self, row: Mapping[str, Any]) -> str:
-        """Inserts a row; returns its ETag. Raises StaleWrite where the key is taken."""
-        with converted("storage"):
-            return str(self._client.create_entity(row)["etag"])
+        """Inserts a row; returns its ETag. Raises StaleWrite where the key is taken.
+
+        https://learn.microsoft.com/rest/api/storageservices/insert-entity
+        """
+        content = entities.encode(row)
+        answer = self._service.send("POST", self._name, content, _JSON | {"Prefer": "return-no-content"})
+        return _good(answer).headers["ETag"]
 
     def replace(self, row: Mapping[str, Any], etag: str) -> str:
-        """Replaces a row that still has this ETag; returns the new one. Raises StaleWrite."""
-        with converted("storage"):
-            try:
-                answer = self._client.update_entity(
-                    row, UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
-                )
-            except ResourceNotFoundError as error:
-                if code_of(error) == "TableNotFound":
-                    raise
-                raise StaleWrite("the row is gone") from error
-        return str(answer["etag"])
+        """Replaces a row that still has this ETag; returns the new one. Raises StaleWrite.
+
+        https://learn.microsoft.com/rest/api/storageservices/update-entity2
+        """
+        answer = self._change("PUT", row, etag)
+        if _is_gone(answer):
+            raise StaleWrite("the row is gone")
+        return _good(answer).headers["ETag"]
+
+    def merge(self, row: Mapping[str, Any]) -> bool:
+        """Sets some properties of a row, whatever its ETag; False where there is no such row.
+
+        https://learn.microsoft.com/rest/api/storageservices/merge-entity
+        """
+        answer = self._change("PATCH", row, "*")
+        if _is_gone(answer):
+            return False
+        _good(answer)
+        return True
 
     def delete(self, partition: str, row: str, etag: str) -> bool:
-        """Deletes a row that still has this ETag; False where it has changed or is gone."""
-        # A transaction of one, because the SDK's delete_entity does not tell when there was nothing to delete.
-        try:
-            self.transact([Change("delete", {"PartitionKey": partition, "RowKey": row}, etag)])
-        except StaleWrite:
+        """Deletes a row that still has this ETag; False where it has changed or is gone.
+
+        https://learn.microsoft.com/rest/api/storageservices/delete-entity1
+        """
+        path = entities.path(self._name, partition, row)
+        answer = self._service.send("DELETE", path, headers={"If-Match": etag})
+        if answer.status_code == 412 or _is_gone(answer):
             return False
+        _good(answer)
         return True
 
     def transact(self, changes: Iterable[Change]) -> list[str | None]:
@@ -104,7 +120,7 @@ class Table:
 
     def encode(self, change: Change) -> bytes:
         """A change for `send`. No call."""
-        return transactions.encode(change, self._address)
+        return transactions.encode(change, f"{self._service.address}/{self._name}")
 
     def send(self, changes: Sequence[bytes]) -> list[str | None]:
         """`transact` with changes that are encoded already.
@@ -112,33 +128,50 @@ class Table:
         https://learn.microsoft.com/rest/api/storageservices/performing-entity-group-transactions
         """
         content_type, body = transactions.together(changes)
-        # No policy of the SDK's sets the version here, and without it the service refuses a token of Entra's.
-        headers = _HEADERS | {"Content-Type": content_type, "x-ms-version": self._client.api_version}
-        request = HttpRequest("POST", f"{self._root}/$batch", headers=headers, content=body)
-        with converted("storage"):
-            # The client's pipeline, with its credential and its retries; the SDK has no public door to it.
-            response = self._client._client.send_request(request, stream=True)  # noqa: SLF001
-            content = response.read()
-        if response.status_code != 202:
-            raise refusal("storage", response.status_code, transactions.code_in(content), response.headers)
+        answer = self._service.send("POST", "$batch", body, _BATCH | {"Content-Type": content_type})
         try:
-            parts = transactions.decode(content)
+            parts = transactions.decode(_good(answer).content)
         except ValueError as error:
-            raise RetryLater("storage_unavailable", "Storage gave an answer that cannot be read.") from error
+            raise _unreadable() from error
         for part in parts:
             if part.status == 404 and part.code != "TableNotFound":
                 raise StaleWrite("a row of the transaction is gone")
             if part.status >= 300:
-                raise refusal("storage", part.status, part.code, response.headers)
+                raise refusal("storage", part.status, part.code, answer.headers)
         return [part.etag for part in parts]
 
+    def _change(self, method: str, row: Mapping[str, Any], etag: str) -> HttpResponse:
+        path = entities.path(self._name, row["PartitionKey"], row["RowKey"])
+        return self._service.send(method, path, entities.encode(row), _JSON | {"If-Match": etag})
 
-def _entity(row: Any) -> Entity:
-    return Entity({name: _plain(value) for name, value in row.items()}, row.metadata["etag"])
+
+def _is_gone(answer: HttpResponse) -> bool:
+    """Whether there is no such row; where there is no such table, that is another matter."""
+    return answer.status_code == 404 and _code(answer) != "TableNotFound"
 
 
-def _plain(value: Any) -> Any:
-    """The SDK's own datetime type carries the text it came from and would write that back: not so a plain one."""
-    if not isinstance(value, datetime):
-        return value
-    return datetime.combine(value.date(), value.timetz())
+def _good(answer: HttpResponse) -> HttpResponse:
+    """An answer that is no refusal. Raises what the status says."""
+    if answer.status_code < 300:
+        return answer
+    code = _code(answer)
+    status = 403 if code in _NO_ACCESS else answer.status_code
+    raise refusal("storage", status, code, answer.headers)
+
+
+def _code(answer: HttpResponse) -> str:
+    """The service's own code for an error. Where it is no one that JSON or a header can tell, "no code"."""
+    code = answer.headers.get("x-ms-error-code", "")
+    return code if code.isalnum() and code.isascii() else transactions.code_in(answer.content)
+
+
+def _entities(answer: HttpResponse, rows: Callable[[dict[str, Any]], Iterable[Mapping[str, Any]]]) -> list[Entity]:
+    content = _good(answer).content
+    try:
+        return [entities.decode(row) for row in rows(_decoder.decode(content))]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _unreadable() from error
+
+
+def _unreadable() -> RetryLater:
+    return RetryLater("storage_unavailable", "Storage gave an answer that cannot be read.")

@@ -12,20 +12,16 @@ lets the service send each inserted row back. This is the same in a twentieth of
 import json
 import re
 import uuid
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
-from urllib.parse import quote
+from collections.abc import Sequence
+from typing import NamedTuple
 
-import msgspec
-
-from mailsync.adapters.storage.entities import Change
+from mailsync.adapters.storage import entities
+from mailsync.adapters.storage.entities import Change, path
 
 _METHODS = {"create": "POST", "replace": "PUT", "upsert": "PUT", "merge": "PATCH", "delete": "DELETE"}
 _STATUS = re.compile(rb"HTTP/1\.\d (\d{3})[^\r\n]*\r?\n")
 _ETAG = re.compile(rb"^etag: *(\S+)\s*$", re.IGNORECASE | re.MULTILINE)
 _BOUNDARY = re.compile(rb"boundary=\"?([^\s\"]+)")
-_encoder = msgspec.json.Encoder()
 
 
 class Part(NamedTuple):
@@ -39,7 +35,7 @@ class Part(NamedTuple):
 def encode(change: Change, address: str) -> bytes:
     """One change. `address`: the table's own, such as https://account.table.core.windows.net/name."""
     row = change.row
-    url = address if change.kind == "create" else f"{address}(PartitionKey='{_key(row, 0)}',RowKey='{_key(row, 1)}')"
+    url = address if change.kind == "create" else path(address, row["PartitionKey"], row["RowKey"])
     lines = [f"{_METHODS[change.kind]} {url} HTTP/1.1", "Accept: application/json;odata=minimalmetadata"]
     lines += ["DataServiceVersion: 3.0"]
     if change.kind == "create":
@@ -48,7 +44,7 @@ def encode(change: Change, address: str) -> bytes:
         lines += [f"If-Match: {change.etag or '*'}"]
     if change.kind == "delete":
         return "\r\n".join([*lines, "", "", ""]).encode()
-    content = _content(row)
+    content = entities.encode(row)
     lines += ["Content-Type: application/json", f"Content-Length: {len(content)}", "", ""]
     return b"%b%b\r\n" % ("\r\n".join(lines).encode(), content)
 
@@ -83,30 +79,6 @@ def decode(body: bytes) -> list[Part]:
     return parts
 
 
-def _key(row: Mapping[str, Any], which: int) -> str:
-    value: str = row[("PartitionKey", "RowKey")[which]]
-    return quote(value.replace("'", "''"), safe="")
-
-
-def _content(row: Mapping[str, Any]) -> bytes:
-    """The row as JSON in ASCII. Texts, flags and numbers of 32 bits need no type beside them.
-
-    In ASCII because no part of a transaction says its charset, and a service that guessed another would spoil texts:
-    https://github.com/Azure/azure-sdk-for-node/issues/851
-    """
-    properties: dict[str, Any] = {}
-    is_ascii = True
-    for name, value in row.items():
-        if isinstance(value, datetime):
-            properties[f"{name}@odata.type"] = "Edm.DateTime"
-            properties[name] = value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        else:
-            properties[name] = value
-            is_ascii = is_ascii and (not isinstance(value, str) or value.isascii())
-    # msgspec is several times faster, but has no escapes for what is not ASCII.
-    return _encoder.encode(properties) if is_ascii else json.dumps(properties, separators=(",", ":")).encode()
-
-
 def _part(text: bytes) -> Part:
     start = _STATUS.search(text)
     if start is None:
@@ -120,6 +92,7 @@ def _part(text: bytes) -> Part:
 def code_in(content: bytes) -> str:
     """The service's own code in the body of an error."""
     try:
-        return str(json.loads(content)["odata.error"]["code"])
+        code = str(json.loads(content)["odata.error"]["code"])
     except (ValueError, KeyError, TypeError):
         return "no code"
+    return code if code.isalnum() and code.isascii() else "no code"

@@ -32,7 +32,7 @@ def test_a_transaction_goes_out_as_the_sdk_sends_its_own(storage, monkeypatch):
     theirs, ours = heads
     assert ours.keys() == theirs.keys()
     differing = {name for name, value in ours.items() if value != theirs[name]}
-    assert differing <= {"date", "x-ms-date", "x-ms-client-request-id", "authorization", "content-length"}
+    assert differing <= {"date", "x-ms-date", "x-ms-client-request-id", "authorization", "content-length", "user-agent"}
     assert ours["x-ms-version"]
 
 
