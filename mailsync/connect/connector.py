@@ -8,18 +8,20 @@ code is redeemed, so an answer works once.
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import msgspec
 
+from mailsync import optimistic
 from mailsync.accounts.ports import AccountStore
 from mailsync.accounts.records import Account
 from mailsync.clock import Clock
 from mailsync.connect.claims import check_grant, check_profile, checked_tenant
 from mailsync.connect.seal import SECRET_BYTES, record_key, seal, secret_text, unseal
-from mailsync.errors import LICENSE_LAPSED, MailsyncError, Rejected, RetryLater, StaleWrite
+from mailsync.errors import LICENSE_LAPSED, MailsyncError, Rejected, RetryLater
+from mailsync.mailboxes.hold import MailboxHold
 from mailsync.mailboxes.ids import mailbox_id
 from mailsync.mailboxes.leases import Leases
 from mailsync.mailboxes.ports import MailboxStore
@@ -29,7 +31,6 @@ from mailsync.schedule.ports import HintQueue
 from mailsync.schedule.records import Hint
 from mailsync.settings import Settings
 from mailsync.sync.ports import MailService, MailServiceFactory
-from mailsync.sync.run import Run
 from mailsync.telemetry import Event, Tallies, emit
 from mailsync.tokens.ports import Directory, TokenVault
 from mailsync.tokens.records import AuthorizationRequest, Grant, StoredToken
@@ -166,25 +167,28 @@ class Connector:
         Tokens first: a record without tokens would be polled in vain, tokens without a record only lie there.
         Where there is a record, a run may be about to save its renewal of an older consent: so it takes the lease.
         """
-        for _ in range(_WRITE_ATTEMPTS):
-            with suppress(StaleWrite):
-                if self.mailboxes.get(identity) is None:
-                    self.vault.save(identity, token)
-                    self.mailboxes.save(_connected(None, identity, account, profile, self.clock()))
-                    return False
-                self._renew(Leases(self.mailboxes, self.clock, self.sleep).take(identity), account, profile, token)
-                return True
-        raise RetryLater("mailbox_busy", "The mailbox's record is being written by others.")
 
-    def _renew(self, run: Run, account: Account, profile: Profile, token: StoredToken) -> None:
+        def save(mailbox: Mailbox | None) -> bool:
+            if mailbox is None:
+                self.vault.save(identity, token)
+                self.mailboxes.save(_connected(None, identity, account, profile, self.clock()))
+            else:
+                self._renew(Leases(self.mailboxes, self.clock, self.sleep).take(identity), account, profile, token)
+            return mailbox is not None
+
+        reread = partial(self.mailboxes.get, identity)
+        contended = RetryLater("mailbox_busy", "The mailbox's record is being written by others.")
+        return optimistic.write(reread(), save, reread, contended=contended, tries=_WRITE_ATTEMPTS)
+
+    def _renew(self, hold: MailboxHold, account: Account, profile: Profile, token: StoredToken) -> None:
         try:
-            _check_owner(run.mailbox, account)
-            self.vault.save(run.mailbox.id, token)
+            _check_owner(hold.mailbox, account)
+            self.vault.save(hold.mailbox.id, token)
         except MailsyncError:
-            run.finish(lambda mailbox: mailbox)
+            hold.release()
             raise
         now = self.clock()
-        run.finish(lambda mailbox: _connected(mailbox, mailbox.id, account, profile, now))
+        hold.release(lambda mailbox: _connected(mailbox, mailbox.id, account, profile, now))
 
     def _hint(self, identity: str) -> None:
         try:

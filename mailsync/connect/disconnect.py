@@ -38,23 +38,23 @@ class Disconnector:
         code of that, "" where no subscription is left; for a mailbox that is disconnected, what it was then.
         Raises Rejected for an unknown mailbox, RetryLater where it is at work too long or a service is away.
         """
-        run = Leases(self.mailboxes, self.clock, self.sleep).take(mailbox_id)
-        if run.mailbox.state is MailboxState.DISCONNECTED:
-            left = run.mailbox.push_reason  # the token is gone: there is nothing to ask Graph with
+        hold = Leases(self.mailboxes, self.clock, self.sleep).take(mailbox_id)
+        if hold.mailbox.state is MailboxState.DISCONNECTED:
+            left = hold.mailbox.push_reason  # the token is gone: there is nothing to ask Graph with
         else:
-            left = self.keeper.retire_all(run.mailbox)
-        run.mailbox = replace(push.off(run.mailbox), push_reason=left)
+            left = self.keeper.retire_all(hold.mailbox)
+        hold.change(lambda mailbox: replace(push.off(mailbox), push_reason=left))
         self.tokens.forget(mailbox_id)
-        finish = partial(outcome.disconnected, now=self.clock(), granted_at=run.granted_at)
+        finish = partial(outcome.disconnected, now=self.clock(), granted_at=hold.granted_at)
         fresh = self.mailboxes.get(mailbox_id)
-        if fresh and fresh.granted_at != run.granted_at:
-            run.finish(finish)  # the owner has consented anew meanwhile; the token is of that consent
+        if fresh and fresh.granted_at != hold.granted_at:
+            hold.release(finish)  # the owner has consented anew meanwhile; the token is of that consent
             return left
         try:
             self.vault.delete(mailbox_id)
         except MailsyncError:
-            run.finish(lambda mailbox: mailbox)
+            hold.release()
             raise
-        run.finish(finish)
+        hold.release(finish)
         emit(Event.MAILBOX_DISCONNECTED, mailbox=mailbox_id)
         return left

@@ -1,7 +1,6 @@
 """Takes a mailbox's lease for work that cannot step aside: connecting it anew, and disconnecting it."""
 
 import time
-import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -9,9 +8,9 @@ from datetime import timedelta
 
 from mailsync.clock import Clock
 from mailsync.errors import Rejected, RetryLater, StaleWrite
+from mailsync.mailboxes.hold import MailboxHold
 from mailsync.mailboxes.ports import MailboxStore
 from mailsync.mailboxes.records import Mailbox
-from mailsync.sync.run import Limits, Run
 
 _PATIENCE = 45.0
 """Seconds to wait for a run that has the mailbox: longer than its budget, far below the 230 that a request may take."""
@@ -31,8 +30,8 @@ class Leases:
     clock: Clock
     sleep: Callable[[float], None] = time.sleep
 
-    def take(self, mailbox_id: str) -> Run:
-        """The mailbox with its lease, once nobody else has it.
+    def take(self, mailbox_id: str) -> MailboxHold:
+        """A hold on the mailbox, once nobody else has one.
 
         While it waits, the mailbox is reserved: the run that has it ends after its page, and no other begins.
         Raises Rejected for an unknown mailbox, RetryLater where it is at work too long.
@@ -44,8 +43,7 @@ class Leases:
                 raise Rejected("unknown_mailbox", "There is no such mailbox.")
             with suppress(StaleWrite):  # somebody was faster, with the lease or with a reservation
                 if mailbox.lease is None or mailbox.lease.expires_at <= self.clock():
-                    free = replace(mailbox, reserved_until=None)
-                    return Run(free, self.mailboxes, uuid.uuid4().hex, self.clock, Limits())
+                    return MailboxHold(replace(mailbox, reserved_until=None), self.mailboxes, self.clock)
                 self._reserve(mailbox)
             if waited >= _PATIENCE:
                 raise RetryLater("mailbox_busy", "The mailbox is being synced; try again in a minute.", _TRY_AGAIN)

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Protocol
 
 import msgspec
 
 from mailsync.clock import Clock
 from mailsync.errors import FOLDER_NOT_FOUND, MailsyncError, ReconnectRequired, Rejected, RetryLater, StaleWrite
+from mailsync.mailboxes.hold import MailboxHold
 from mailsync.mailboxes.records import Folder, Mailbox, Subscription
 from mailsync.push import client_state
 from mailsync.push import state as push
@@ -31,16 +31,6 @@ _LASTING = timedelta(minutes=30)
 _OLDER_CAP = timedelta(minutes=4_230)
 """What Graph granted at the most before it allowed seven days, and some of its pages still say
 (https://learn.microsoft.com/graph/change-notifications-overview#subscription-lifetime)."""
-
-
-class Record(Protocol):
-    """The run's hold on its mailbox."""
-
-    mailbox: Mailbox
-
-    def hold(self) -> None:
-        """Makes sure of the lease. Raises StaleWrite where it is lost."""
-        ...
 
 
 class SubscriptionKeeper:
@@ -63,32 +53,32 @@ class SubscriptionKeeper:
         self._clock = clock
         self._new_nonce = new_nonce
 
-    def tend(self, record: Record, hint: Hint) -> None:
-        """Does what is due for the folders of `record.mailbox`, and notes it there.
+    def tend(self, hold: MailboxHold, hint: Hint) -> None:
+        """Does what is due for the folders of the mailbox, and notes it in its record.
 
         A failure only degrades push. Raises ReconnectRequired where the grant is gone, StaleWrite where the
         lease is.
         """
-        if push.is_waiting(record.mailbox, self._clock()):
+        if push.is_waiting(hold.mailbox, self._clock()):
             return
         if not hint.is_notified:  # else the webhook has just verified a clientState
-            record.mailbox = push.orphaned(record.mailbox, self._is_dropped)
+            hold.change(partial(push.orphaned, is_dropped=self._is_dropped))
         try:
-            for folder in record.mailbox.folders:
-                self._tend_or_miss(record, folder, push.step(record.mailbox, folder, hint, self._clock()))
+            for folder in hold.mailbox.folders:
+                self._tend_or_miss(hold, folder, push.step(hold.mailbox, folder, hint, self._clock()))
         except (ReconnectRequired, StaleWrite):
             raise
         except MailsyncError as error:
             wait = error.retry_after if isinstance(error, RetryLater) else None
-            self._degrade(record, error.reason, wait, detail=error.message)
+            self._degrade(hold, error.reason, wait, detail=error.message)
         else:
-            record.mailbox = push.settled(record.mailbox)
+            hold.change(push.settled)
 
-    def judge(self, record: Record, hint: Hint, arrived: Iterable[datetime]) -> None:
+    def judge(self, hold: MailboxHold, hint: Hint, arrived: Iterable[datetime]) -> None:
         """Notes that push is silent, where the run that `hint` woke has found mail that Graph never told of."""
         now = self._clock()
-        if push.is_silent(record.mailbox, hint, arrived, now):
-            self._degrade(record, push.SILENT, None, detail="Graph did not tell of mail that a poll has found.")
+        if push.is_silent(hold.mailbox, hint, arrived, now):
+            self._degrade(hold, push.SILENT, None, detail="Graph did not tell of mail that a poll has found.")
 
     def retire(self, mailbox_id: str, subscriptions: Iterable[Subscription]) -> None:
         """Deletes subscriptions that nothing needs any more, as far as Graph lets it: one that stays ends by itself."""
@@ -112,30 +102,30 @@ class SubscriptionKeeper:
             return error.reason
         return ""
 
-    def _tend_or_miss(self, record: Record, folder: Folder, step: Step) -> None:
+    def _tend_or_miss(self, hold: MailboxHold, folder: Folder, step: Step) -> None:
         try:
-            self._tend(record, folder, step)
+            self._tend(hold, folder, step)
         except Rejected as error:
             if error.reason != FOLDER_NOT_FOUND:
                 raise
-            record.mailbox = push.missing(record.mailbox, folder.name, error.reason)
+            hold.change(partial(push.missing, name=folder.name, reason=error.reason))
 
-    def _tend(self, record: Record, folder: Folder, step: Step) -> None:
+    def _tend(self, hold: MailboxHold, folder: Folder, step: Step) -> None:
         if step is Step.NONE:
             return
-        record.hold()
-        service = self._service(record.mailbox.id)
+        hold.ensure()
+        service = self._service(hold.mailbox.id)
         kept = folder.subscription
         if kept is not None:
             # A clientState is as old as its subscription, so a new signing key means a new subscription.
             renewable = step is Step.RENEW and kept.key_id == self._keys.current()[0]
-            if renewable and self._renewed(record, folder, kept, service):
+            if renewable and self._renewed(hold, folder, kept, service):
                 return
             service.delete(kept.id)
-            record.mailbox = push.subscribed(record.mailbox, folder.name, None)
-        self._create(record, folder, service)
+            hold.change(partial(push.subscribed, name=folder.name, subscription=None))
+        self._create(hold, folder, service)
 
-    def _renewed(self, record: Record, folder: Folder, kept: Subscription, service: SubscriptionService) -> bool:
+    def _renewed(self, hold: MailboxHold, folder: Folder, kept: Subscription, service: SubscriptionService) -> bool:
         """Renews; False where Graph has it no longer."""
         try:
             expires_at = self._granted(partial(service.renew, kept.id))
@@ -144,18 +134,18 @@ class SubscriptionKeeper:
                 return False
             raise
         renewed = msgspec.structs.replace(kept, expires_at=expires_at, renewed_at=self._clock())
-        record.mailbox = push.subscribed(record.mailbox, folder.name, renewed)
+        hold.change(partial(push.subscribed, name=folder.name, subscription=renewed))
         return True
 
-    def _create(self, record: Record, folder: Folder, service: SubscriptionService) -> None:
+    def _create(self, hold: MailboxHold, folder: Folder, service: SubscriptionService) -> None:
         """Graph calls this app back meanwhile. Where one is there already, it makes room.
 
         Its clientState is lost, or it notifies a URL of before, so it could not be used.
         """
         nonce = self._new_nonce()
-        text, key_id = client_state.make(self._keys, record.mailbox.id, nonce)
+        text, key_id = client_state.make(self._keys, hold.mailbox.id, nonce)
         ask = partial(service.create, folder.name, text)
-        record.hold()
+        hold.ensure()
         try:
             subscription_id, expires_at = self._granted(ask)
         except Rejected as error:
@@ -164,7 +154,7 @@ class SubscriptionKeeper:
             subscription_id, expires_at = self._granted(ask)
         now = self._clock()
         made = Subscription(subscription_id, nonce, key_id, expires_at, made_at=now, renewed_at=now)
-        record.mailbox = push.subscribed(record.mailbox, folder.name, made)
+        hold.change(partial(push.subscribed, name=folder.name, subscription=made))
 
     def _is_dropped(self, key_id: str) -> bool:
         """Whether a signing key is kept no longer. Where the keys cannot be had now, the next poll looks again."""
@@ -186,10 +176,10 @@ class SubscriptionKeeper:
         token = partial(self._tokens.token, mailbox_id, _LASTING)
         return self._subscriptions(token, partial(self._tokens.fresh, mailbox_id))
 
-    def _degrade(self, record: Record, reason: str, retry_after: float | None, *, detail: str) -> None:
-        mailbox = record.mailbox = push.degraded(record.mailbox, reason, self._clock(), retry_after)
-        failures = mailbox.push_failures
-        emit(Event.PUSH_DEGRADED, mailbox=mailbox.id, reason=reason, failures=failures, detail=detail)
+    def _degrade(self, hold: MailboxHold, reason: str, retry_after: float | None, *, detail: str) -> None:
+        hold.change(partial(push.degraded, reason=reason, now=self._clock(), retry_after=retry_after))
+        mailbox = hold.mailbox
+        emit(Event.PUSH_DEGRADED, mailbox=mailbox.id, reason=reason, failures=mailbox.push_failures, detail=detail)
 
 
 def _make_room(folder: Folder, service: SubscriptionService) -> bool:

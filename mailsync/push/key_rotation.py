@@ -4,8 +4,10 @@ Two keys are kept. A subscription takes the newest when it is renewed, at the la
 signed with a key that is kept no longer can only be told from a forgery by making the subscription anew.
 """
 
+from contextlib import suppress
 from datetime import timedelta
 
+from mailsync import optimistic
 from mailsync.clock import Clock
 from mailsync.errors import StaleWrite
 from mailsync.mailboxes.ports import MailboxStore
@@ -16,8 +18,6 @@ from mailsync.telemetry import Event, emit
 
 AGE = timedelta(days=30)
 """Of the newest key, at which another is made. Subscriptions live for a week at the most."""
-
-_TRIES = 3
 
 _KEY_DROPPED = "The key that signed the subscription is kept no longer."
 
@@ -51,24 +51,25 @@ class KeyRotation:
         orphans = sum(self._degraded(mailbox) for mailbox in self._mailboxes.list())
         emit(Event.SIGNING_KEY_ROTATED, key=key_id, degraded=orphans)
 
-    def _degraded(self, mailbox: Mailbox | None) -> bool:
-        for _ in range(_TRIES):
-            if mailbox is None:
-                return False
-            orphaned = push.orphaned(mailbox, lambda key_id: self._keys.find(key_id) is None)
-            if orphaned == mailbox:
-                return False
-            try:
-                self._mailboxes.save(push.due(orphaned, self._clock()))
-            except StaleWrite:
-                mailbox = self._mailboxes.get(mailbox.id)
-                continue
-            emit(
-                Event.PUSH_DEGRADED,
-                mailbox=mailbox.id,
-                reason=push.KEY_DROPPED,
-                failures=mailbox.push_failures,
-                detail=_KEY_DROPPED,
-            )
-            return True
-        return False
+    def _degraded(self, mailbox: Mailbox) -> bool:
+        """Whether the mailbox has lost push by it, which its record says from now on."""
+
+        def reread() -> Mailbox:
+            fresh = self._mailboxes.get(mailbox.id)
+            if fresh is None:
+                raise StaleWrite("the mailbox is gone")
+            return fresh
+
+        saved = None
+        with suppress(StaleWrite):
+            saved = optimistic.write(mailbox, self._degrade, reread, contended=StaleWrite("a run has the mailbox"))
+        if saved is None:
+            return False
+        failures = saved.push_failures
+        emit(Event.PUSH_DEGRADED, mailbox=saved.id, reason=push.KEY_DROPPED, failures=failures, detail=_KEY_DROPPED)
+        return True
+
+    def _degrade(self, mailbox: Mailbox) -> Mailbox | None:
+        """The record as saved, where a dropped key has signed a subscription of it; else None."""
+        orphaned = push.orphaned(mailbox, lambda key_id: self._keys.find(key_id) is None)
+        return None if orphaned == mailbox else self._mailboxes.save(push.due(orphaned, self._clock()))

@@ -18,6 +18,9 @@ SKEW = timedelta(seconds=2)
 BRIEFLY = 1.0
 """Seconds for which a hint steps aside at the least."""
 
+LONGEST = 5.0
+"""Seconds for which it steps aside at the most where a run has the mailbox."""
+
 ASIDE = 10.0
 """Seconds for which a hint steps aside where the mailbox waits for somebody in particular."""
 
@@ -47,13 +50,10 @@ class Start:
 type Decision = Skip | Later | Start
 
 
-def decide(
-    mailbox: Mailbox | None, hint: Hint, now: datetime, *, token_is_elsewhere: bool, longest_aside: float
-) -> Decision:
+def decide(mailbox: Mailbox | None, hint: Hint, now: datetime, *, token_is_elsewhere: bool) -> Decision:
     """The first case that applies. `mailbox`: the record as it is stored, None where there is none.
 
-    `token_is_elsewhere`: another instance has the mailbox's newest token in memory alone. `longest_aside`: seconds
-    for which a hint steps aside at the most where a run has the mailbox.
+    `token_is_elsewhere`: another instance has the mailbox's newest token in memory alone.
     """
     # It was disconnected, or waits for its owner to connect it again, which sends a hint of its own.
     if mailbox is None or mailbox.state is not MailboxState.ACTIVE:
@@ -71,7 +71,7 @@ def decide(
         return Later(left + 1, "waiting") if hint.is_of_subscriptions else Skip("waiting")
     # Another run has the mailbox.
     if mailbox.lease and now < mailbox.lease.expires_at:
-        return _beside(mailbox.lease, hint, now, longest_aside)
+        return _beside(mailbox.lease, hint, now)
     # All its notifications were of subscriptions that are no more: whoever posts them again wakes nothing.
     if _is_stale(mailbox, hint):
         return Skip("stale_subscription")
@@ -92,13 +92,13 @@ def _is_covered(mailbox: Mailbox, hint: Hint) -> bool:
     return started_at is not None and hint.at + SKEW < started_at
 
 
-def _beside(lease: Lease, hint: Hint, now: datetime, longest: float) -> Later:
+def _beside(lease: Lease, hint: Hint, now: datetime) -> Later:
     # The run that has the mailbox began later and covers the hint. Should it die, this is the one that goes on.
     if hint.is_plain and hint.at + SKEW < lease.started_at:
         return Later((lease.expires_at - now).total_seconds() + 1, "in_progress")
     # What is newer waits longer, the longer that run is at it.
     age = (now - lease.started_at).total_seconds()
-    return Later(min(max(age, BRIEFLY), longest), "busy")
+    return Later(min(max(age, BRIEFLY), LONGEST), "busy")
 
 
 def _is_stale(mailbox: Mailbox, hint: Hint) -> bool:

@@ -11,10 +11,11 @@ from mailsync.clock import Clock
 from mailsync.errors import FOLDER_NOT_FOUND, MailsyncError, Rejected, RetryLater, SyncStateLost
 from mailsync.mailboxes.records import Folder
 from mailsync.sync.delta_reader import DeltaReader
-from mailsync.sync.folder_state import FolderState, Progress
+from mailsync.sync.folder_state import FolderState
 from mailsync.sync.history_reader import HistoryReader
 from mailsync.sync.ports import MailService
 from mailsync.sync.row_writer import RowWriter
+from mailsync.sync.run import Run
 from mailsync.telemetry import Event, emit
 
 _OF_ONE_FOLDER = {
@@ -37,7 +38,7 @@ class FolderReader:
         *,
         mail: MailService,
         rows: RowWriter,
-        progress: Progress,
+        progress: Run,
         clock: Clock,
         alone: bool,
     ) -> None:

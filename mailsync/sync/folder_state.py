@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -11,6 +10,7 @@ from mailsync.mailboxes.records import Folder
 from mailsync.sync.ports import MailService
 from mailsync.sync.records import Message, StoredMessage
 from mailsync.sync.row_writer import RowWriter, Written
+from mailsync.sync.run import Run
 from mailsync.telemetry import Event, emit
 
 PATIENCE = 3
@@ -24,36 +24,10 @@ _USUAL = 100
 """From this many messages on, a page is asked for as usual again."""
 
 
-class Progress(Protocol):
-    """The run that a folder is read in."""
-
-    def hold(self) -> None:
-        """Makes sure of the lease before rows are written. Raises StaleWrite where it is lost."""
-        ...
-
-    def keep(self, folder: Folder, written: Written) -> None:
-        """Takes note of the folder's new state; the next save writes it."""
-        ...
-
-    def saw(self, messages: Iterable[Message]) -> None:
-        """Takes note of messages that Graph has shown."""
-        ...
-
-    def save(self) -> None:
-        """Saves what was noted. Raises StaleWrite where the lease is lost."""
-        ...
-
-    def may_go_on(self) -> bool:
-        """Whether the run's budget allows one more page."""
-        ...
-
-
 class FolderState:
     """One folder of one mailbox: `folder` is where it stands, the others what it is read with."""
 
-    def __init__(
-        self, mailbox_id: str, folder: Folder, *, mail: MailService, rows: RowWriter, progress: Progress
-    ) -> None:
+    def __init__(self, mailbox_id: str, folder: Folder, *, mail: MailService, rows: RowWriter, progress: Run) -> None:
         self.folder = folder
         self.mailbox_id = mailbox_id
         self.mail = mail
@@ -64,12 +38,12 @@ class FolderState:
         self, messages: Iterable[Message], stored: Mapping[str, StoredMessage], *, sighting: bool, **state: object
     ) -> Written:
         """Writes a page's rows, marks what a whole enumeration has not shown, then notes the new state."""
-        self.progress.hold()
+        self.progress.hold.ensure()
         self.progress.saw(messages)
         written = self.rows.write(self.folder, messages, stored, sighting=sighting)
         folder = replace(self.folder, **state)
         if folder.generation > 1 and folder.complete and not self.folder.complete:
-            written += self.rows.mark_unseen(folder, self.mail, self.progress.hold, self._unsure)
+            written += self.rows.mark_unseen(folder, self.mail, self.progress.hold.ensure, self._unsure)
         self.folder = folder
         self.progress.keep(folder, written)
         return written

@@ -3,17 +3,18 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import batched
 
+from mailsync import optimistic
 from mailsync.clock import Clock
-from mailsync.errors import MailsyncError, Rejected, RetryLater, StaleWrite
+from mailsync.errors import MailsyncError, Rejected, RetryLater
 from mailsync.mailboxes.records import Folder
 from mailsync.sync.merge import RowKey, merge, says_elsewhere, settled
 from mailsync.sync.ports import MailService, MessageStore
 from mailsync.sync.records import Message, StoredMessage
 from mailsync.telemetry import Event, emit
 
-_TRIES = 3
 _BATCH = 100
 
 
@@ -80,14 +81,14 @@ class RowWriter:
         Raises RetryLater where rows keep changing, and what the store raises.
         """
         messages = tuple(messages)
-        for _ in range(_TRIES):
+
+        def attempt(stored: Mapping[str, StoredMessage]) -> Written:
             entries = self._merged(folder, messages, stored, sighting=sighting)
-            try:
-                proven = any(_has_row(stored, message.id) for message in messages)
-                return _counted(stored, self._store(entries, proven=proven))
-            except StaleWrite:
-                stored = self.find(messages)
-        raise RetryLater("rows_contended", "rows kept changing while they were written")
+            proven = any(_has_row(stored, message.id) for message in messages)
+            return _counted(stored, self._store(entries, proven=proven))
+
+        contended = RetryLater("rows_contended", "rows kept changing while they were written")
+        return optimistic.write(stored, attempt, partial(self.find, messages), contended=contended)
 
     def mark_unseen(
         self, folder: Folder, mail: MailService, hold: Callable[[], None], refused: Callable[[str, MailsyncError], None]

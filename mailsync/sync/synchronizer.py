@@ -6,8 +6,6 @@ One run at a time works on a mailbox, because Graph allows four requests at once
 one writer. A run has a budget; what is left goes on in a run of its own, so no mailbox starves the others.
 """
 
-import uuid
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -15,8 +13,10 @@ from functools import partial
 
 import msgspec
 
+from mailsync import optimistic
 from mailsync.clock import Clock
 from mailsync.errors import AccessDenied, MailsyncError, Misconfigured, ReconnectRequired, RetryLater, StaleWrite
+from mailsync.mailboxes.hold import MailboxHold
 from mailsync.mailboxes.ports import MailboxStore
 from mailsync.mailboxes.records import Looking, Mailbox, MailboxState
 from mailsync.push import state as push
@@ -32,14 +32,12 @@ from mailsync.sync.folder_state import whole_seconds
 from mailsync.sync.merge import RowKey
 from mailsync.sync.ports import MailServiceFactory, MessageStore
 from mailsync.sync.row_writer import RowWriter
-from mailsync.sync.run import Limits, Run
+from mailsync.sync.run import Limits, Run, following
 from mailsync.telemetry import Event, emit
 from mailsync.tokens.keeper import RETRY, TokenKeeper
 
 _WORRYING = 5
 """Failures in a row after which a passing fault counts as a failing mailbox."""
-
-_TRIES = 3
 
 
 class Synchronizer:
@@ -58,7 +56,6 @@ class Synchronizer:
         row_key: RowKey,
         clock: Clock,
         limits: Limits | None = None,
-        new_owner: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
         self._settings = settings
         self._mailboxes = mailboxes
@@ -70,7 +67,6 @@ class Synchronizer:
         self._row_key = row_key
         self._clock = clock
         self._limits = limits or Limits()
-        self._new_owner = new_owner
         self._pace = Pace[str](clock)
 
     def run(self, hint: Hint) -> None:
@@ -84,7 +80,6 @@ class Synchronizer:
             hint,
             self._clock(),
             token_is_elsewhere=mailbox is not None and self._tokens.is_held_elsewhere(mailbox),
-            longest_aside=self._limits.busy,
         )
         if isinstance(decision, Start) and hint.is_notified and not self._pace.allows(hint.mailbox_id):
             decision = Later(BRIEFLY, "too_soon")
@@ -102,16 +97,14 @@ class Synchronizer:
         if hint is None:
             return
         message = "a sync failed too often for a cause the program does not know; the logs name it"
-        for _ in range(_TRIES):
-            mailbox = self._mailboxes.get(hint.mailbox_id)
-            if mailbox is None:
-                return
-            try:
+
+        def save(mailbox: Mailbox | None) -> None:
+            if mailbox is not None:
                 self._mailboxes.save(outcome.broken(mailbox, reason="poisoned", message=message, now=self._clock()))
-            except StaleWrite:
-                continue
-            return
-        raise RetryLater("mailbox_contended", "the mailbox record kept changing while it was written")
+
+        reread = partial(self._mailboxes.get, hint.mailbox_id)
+        contended = RetryLater("mailbox_contended", "the mailbox record kept changing while it was written")
+        optimistic.write(reread(), save, reread, contended=contended)
 
     def _put_back(self, hint: Hint, seconds: float, why: str) -> None:
         _skip(hint, why)
@@ -119,11 +112,11 @@ class Synchronizer:
 
     def _start(self, hint: Hint, mailbox: Mailbox) -> None:
         try:
-            run = Run(mailbox, self._mailboxes, self._new_owner(), self._clock, self._limits)
+            hold = MailboxHold(mailbox, self._mailboxes, self._clock)
         except StaleWrite:
             return self._put_back(hint, BRIEFLY, "busy")
         try:
-            return self._conclude(run, hint)
+            return self._conclude(Run(hold, self._clock, self._limits), hint)
         except StaleWrite:
             return _skip(hint, "lease_lost")
 
@@ -139,10 +132,10 @@ class Synchronizer:
         except Exception as error:
             # Nobody foresaw it: the queue's retries, and in the end its poison queue, deal with it.
             kind = type(error).__name__
-            run.finish(partial(outcome.broken, reason="unexpected", message=kind, now=self._clock()))
+            run.hold.release(partial(outcome.broken, reason="unexpected", message=kind, now=self._clock()))
             raise
         else:
-            self._keeper.judge(run, hint, run.arrived)
+            self._keeper.judge(run.hold, hint, run.arrived)
             self._succeeded(run) if done else self._to_be_continued(run, hint)
 
     def _worked(self, run: Run, hint: Hint) -> bool:
@@ -150,31 +143,34 @@ class Synchronizer:
         try:
             return self._work(run, hint)
         finally:
-            run.mailbox = self._tokens.noted(run.mailbox)
+            run.hold.change(self._tokens.noted(run.mailbox.id))
             if run.mailbox.token_holder:
                 self._queue.send(Hint(run.mailbox.id, self._clock()), RETRY)
 
     def _work(self, run: Run, hint: Hint) -> bool:
         """Sees to the subscriptions, then reads all that the budget allows; whether that was everything."""
-        mailbox = run.mailbox
+        hold, mailbox_id = run.hold, run.mailbox.id
         backfill = timedelta(days=self._settings.backfill_days)
-        dropped = run.follow(self._settings.folders, whole_seconds(self._clock() - backfill))
-        self._keeper.retire(mailbox.id, [folder.subscription for folder in dropped if folder.subscription])
+        since = whole_seconds(self._clock() - backfill)
+        subscribed = push.subscriptions(run.mailbox)
+        hold.change(partial(following, names=self._settings.folders, since=since))
+        followed = push.subscriptions(run.mailbox)
+        self._keeper.retire(mailbox_id, [one for one in subscribed if one not in followed])
         run.awaited = looks.awaited(run.mailbox, hint)
-        run.mailbox = push.noted(run.mailbox, hint)
-        self._keeper.tend(run, hint)
-        mail = self._mail(partial(self._tokens.token, mailbox.id), partial(self._tokens.fresh, mailbox.id))
+        hold.change(partial(push.noted, hint=hint))
+        self._keeper.tend(hold, hint)
+        mail = self._mail(partial(self._tokens.token, mailbox_id), partial(self._tokens.fresh, mailbox_id))
         reader = partial(
             FolderReader,
-            mailbox.id,
+            mailbox_id,
             mail=mail,
-            rows=RowWriter(mailbox.id, self._messages, self._row_key, self._clock),
+            rows=RowWriter(mailbox_id, self._messages, self._row_key, self._clock),
             progress=run,
             clock=self._clock,
             alone=len(run.mailbox.folders) == 1,
         )
         readers = [reader(folder) for folder in run.mailbox.folders]
-        run.everything_new_read, done = read_folders(readers, backfill, mailbox.last_success_at)
+        run.everything_new_read, done = read_folders(readers, backfill, run.mailbox.last_success_at)
         return done
 
     def _succeeded(self, run: Run) -> None:
@@ -182,14 +178,16 @@ class Synchronizer:
         interval = self._settings.poll_interval_with_push if reliable else self._settings.poll_interval
         latest = push.next_step_at(run.mailbox)
         pending = run.mailbox.looking
-        run.mailbox = replace(run.mailbox, looking=self._looking(run))
+        looking = self._looking(run)
+        run.hold.change(partial(replace, looking=looking))
         now = self._clock()
-        run.finish(partial(outcome.succeeded, started_at=run.started_at, now=now, interval=interval, latest=latest))
+        run.hold.release(
+            partial(outcome.succeeded, started_at=run.hold.started_at, now=now, interval=interval, latest=latest)
+        )
         self._completed(run)
-        chain = run.mailbox.looking
-        if chain and not (pending and pending.due_at == chain.due_at):
-            look = Hint(run.mailbox.id, chain.due_at, looks=chain.done + 1)
-            self._queue.send(look, (chain.due_at - now).total_seconds())
+        if looking and not (pending and pending.due_at == looking.due_at):
+            look = Hint(run.mailbox.id, looking.due_at, looks=looking.done + 1)
+            self._queue.send(look, (looking.due_at - now).total_seconds())
 
     def _looking(self, run: Run) -> Looking | None:
         """What is to be looked for again of that which Graph told of and this run has not come upon."""
@@ -198,19 +196,19 @@ class Synchronizer:
             with suppress(RetryLater):  # a look too many is no reason for a run to fail that has read everything
                 found = self._messages.find(run.mailbox.id, unknown, rows=False)
                 missing = [message_id for message_id in missing if message_id not in found]
-        return looks.after(run.mailbox, missing, run.started_at, self._clock())
+        return looks.after(run.mailbox, missing, run.hold.started_at, self._clock())
 
     def _to_be_continued(self, run: Run, hint: Hint) -> None:
         now = self._clock()
-        started_at = run.started_at if run.everything_new_read else None
-        run.finish(partial(outcome.to_be_continued, started_at=started_at, now=now))
+        started_at = run.hold.started_at if run.everything_new_read else None
+        run.hold.release(partial(outcome.to_be_continued, started_at=started_at, now=now))
         left = looks.unknown(run.mailbox, run.awaited)
         rest = Hint(run.mailbox.id, now, continues=True, pushed=hint.pushed, created=left)
         self._queue.send(rest)
         self._completed(run)
 
     def _completed(self, run: Run) -> None:
-        seconds = (self._clock() - run.started_at).total_seconds()
+        seconds = (self._clock() - run.hold.started_at).total_seconds()
         emit(Event.SYNC_COMPLETED, mailbox=run.mailbox.id, added=run.added, seconds=seconds)
 
     def _failed(self, run: Run, hint: Hint, error: MailsyncError) -> None:
@@ -223,7 +221,7 @@ class Synchronizer:
             if outcome.is_lasting(mailbox, now=now, limits=self._limits):
                 return self._lost_grant(run, error)
             ended = partial(outcome.denied, error=error, now=now, delay=delay)
-        run.finish(lambda mailbox: ended(cleared(mailbox)))
+        run.hold.release(lambda mailbox: ended(cleared(mailbox)))
         # Its own from now on: the subscription that woke it may be another by then. A second over, so that it does
         # not come before its time.
         self._queue.send(msgspec.structs.replace(hint, nonces=()), delay + 1)
@@ -237,7 +235,7 @@ class Synchronizer:
 
     def _lost_grant(self, run: Run, error: MailsyncError) -> None:
         self._tokens.forget(run.mailbox.id)
-        run.finish(partial(outcome.lost_grant, error=error, now=self._clock(), granted_at=run.granted_at))
+        run.hold.release(partial(outcome.lost_grant, error=error, now=self._clock(), granted_at=run.hold.granted_at))
         if run.mailbox.state is MailboxState.NEEDS_RECONNECT:
             emit(Event.NEEDS_RECONNECT, mailbox=run.mailbox.id, reason=error.reason, detail=error.message)
 

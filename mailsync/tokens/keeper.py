@@ -8,10 +8,12 @@ import uuid
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from threading import Lock
 
 from mailsync.clock import Clock
 from mailsync.errors import MailsyncError, Misconfigured, ReconnectRequired
+from mailsync.mailboxes.hold import Change
 from mailsync.mailboxes.records import Mailbox
 from mailsync.telemetry import Event, emit
 from mailsync.tokens.ports import Directory, TokenVault
@@ -102,14 +104,14 @@ class TokenKeeper:
             if self._unsaved.get(mailbox_id) is pending:
                 del self._unsaved[mailbox_id]
 
-    def noted(self, mailbox: Mailbox) -> Mailbox:
-        """The record at the end of a run: held for this instance while it alone has the mailbox's newest token.
+    def noted(self, mailbox_id: str) -> Change:
+        """How the record ends a run: held for this instance while it alone has the mailbox's newest token.
 
         Before that, the vault is tried once more, for the lease is about to be given back.
         """
-        if self._try_to_settle(mailbox.id):
-            return replace(mailbox, token_holder="", token_held_until=None)
-        return replace(mailbox, token_holder=self.instance, token_held_until=self._clock() + _HELD)
+        if self._try_to_settle(mailbox_id):
+            return partial(replace, token_holder="", token_held_until=None)
+        return partial(replace, token_holder=self.instance, token_held_until=self._clock() + _HELD)
 
     def is_held_elsewhere(self, mailbox: Mailbox) -> bool:
         """Whether another instance, which may be alive, has the mailbox's newest token in memory alone."""

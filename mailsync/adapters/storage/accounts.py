@@ -3,9 +3,11 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import msgspec
 
+from mailsync import optimistic
 from mailsync.accounts.records import Account
 from mailsync.accounts.rules import (
     claims_taken,
@@ -98,20 +100,19 @@ class TableAccountStore:
 
     def _change(self, account_id: str, change: Callable[[Account], Account]) -> Account:
         """Changes an account's pins, whoever else does meanwhile."""
-        for _ in range(_ATTEMPTS):
-            found = self._table.get(_PARTITION, f"account-{account_id}")
+
+        def save(found: Entity | None) -> Account:
             if not found:
                 raise unknown_account(account_id)
             known = _account(found)
             account = change(known)
-            if account == known:
-                return known
-            try:
+            if account != known:
                 self._table.replace(found.properties | _pins(account), found.etag)
-            except StaleWrite:
-                continue
             return account
-        raise RetryLater("storage_unavailable", "The account is being written by too many at once.")
+
+        reread = partial(self._table.get, _PARTITION, f"account-{account_id}")
+        contended = RetryLater("storage_unavailable", "The account is being written by too many at once.")
+        return optimistic.write(reread(), save, reread, contended=contended, tries=_ATTEMPTS)
 
 
 def _row(account: Account) -> Properties:

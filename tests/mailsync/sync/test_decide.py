@@ -13,7 +13,6 @@ from mailsync.sync.decide import Later, Skip, Start, decide
 from tests.mailsync.world import BOX, MAILBOX, START
 
 NOW = START + timedelta(hours=1)
-LONGEST_ASIDE = 5.0
 
 
 def ago(seconds: float):
@@ -149,11 +148,10 @@ CASES = {
 
 @pytest.mark.parametrize(("mailbox", "given", "expected"), CASES.values(), ids=CASES.keys())
 def test_decision(mailbox, given, expected):
-    decision = decide(mailbox, given, NOW, token_is_elsewhere=False, longest_aside=LONGEST_ASIDE)
+    decision = decide(mailbox, given, NOW, token_is_elsewhere=False)
     assert decision == (Start(mailbox) if expected is Start else expected)
 
 
 def test_the_instance_that_has_the_token_is_left_to_go_on():
-    given = {"token_is_elsewhere": True, "longest_aside": LONGEST_ASIDE}
-    assert decide(box(), hint(), NOW, **given) == Later(10, "token_held")
-    assert decide(box(reserved_until=ahead(15)), hint(), NOW, **given) == Later(10, "reserved")
+    assert decide(box(), hint(), NOW, token_is_elsewhere=True) == Later(10, "token_held")
+    assert decide(box(reserved_until=ahead(15)), hint(), NOW, token_is_elsewhere=True) == Later(10, "reserved")
