@@ -70,7 +70,10 @@ class Replay:
             wait = partial(push.wait_for_all, self._product, self._ids, post)
             rows = await asyncio.to_thread(wait)
             waits = push.waits(post, rows, 1)
-            await asyncio.to_thread(push.settle, self._product, calls)
+            try:
+                await asyncio.to_thread(push.settle, self._product, calls)
+            except AssertionError as error:
+                self._wrong.append(f"{what}: {error}")
             self._show(what, answers, waits, calls())
         if len(waits) < post.count:
             self._wrong.append(f"{what}: {post.count - len(waits)} messages of others did not come")
