@@ -63,7 +63,7 @@ def push(mailbox_id: str, message_ids: list[str]) -> Iterator[dict[str, int]]:
             raise RuntimeError(f"the webhook answered {answer.status_code}")
         posted.made += run.made
         yield posted.by_service()
-    if message_ids[-1] not in app().messages.find(mailbox_id, message_ids):
+    if message_ids[-1] not in app().messages.find(mailbox_id, dict.fromkeys(message_ids)):
         raise RuntimeError("the message has no row")
 
 

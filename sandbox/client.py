@@ -14,6 +14,8 @@ from sandbox.state import SandboxError, State, home
 
 _TIMEOUT = 120
 _LISTS = {"toRecipients", "ccRecipients", "replyTo", "headers"}
+_PROGRAMS_OWN = {"generation", "removedGeneration"}
+"""Columns that no other program should rely on."""
 
 
 class Control:
@@ -82,7 +84,7 @@ def message_rows(state: State, mailbox_id: str) -> Iterator[dict[str, Any]]:
     with bodies, table:
         for entity in table.query_entities(query):
             columns = join(entity, lambda name: bodies.download_blob(name).readall().decode("utf-8"))
-            yield {name: _plain(name, value) for name, value in columns.items()}
+            yield {name: _plain(name, value) for name, value in columns.items() if name not in _PROGRAMS_OWN}
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -47,8 +47,8 @@ def finished(
             row |= {f"{name}{number or ''}": part for number, part in enumerate(_parts(value))}
         else:
             row[name] = value
-    index = {"PartitionKey": MAILBOX, "RowKey": f"i{digest}", "messageId": message_id, "folderId": folder_id}
-    return row, index | {"generation": 1, "removedGeneration": 0, "rowKey": key}
+    row |= {"generation": 1, "removedGeneration": 0}
+    return row, {"PartitionKey": MAILBOX, "RowKey": f"i{digest}", "messageId": message_id, "rowKey": key}
 
 
 def encoded(row: dict[str, Any]) -> bytes:

@@ -101,4 +101,5 @@ def _updated(stored: StoredMessage, message: Message, folder: Folder, now: datet
         content=content,
         synced_at=stored.synced_at if same else now,
         removed_at=None,
+        kept=stored.kept and same,
     )

@@ -1,6 +1,6 @@
 """Graph's mail and the table of messages. Adapters and fakes satisfy these; `tests/contracts/` holds them to it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -57,25 +57,30 @@ class MailServiceFactory(Protocol):
 class MessageStore(Protocol):
     """Rows of the table `messages` with their index by message id, and bodies too long for a row."""
 
-    def find(self, mailbox_id: str, message_ids: Iterable[str], *, rows: bool = True) -> dict[str, StoredMessage]:
-        """What is stored of these ids; with `rows` False the index alone, without content."""
-        ...
+    def find(
+        self, mailbox_id: str, sought: Mapping[str, datetime | None], *, whole: bool = True
+    ) -> dict[str, StoredMessage]:
+        """What is stored of messages, given by id with the time each was received, where that is known.
 
-    def write(self, mailbox_id: str, messages: Sequence[StoredMessage]) -> None:
-        """Writes rows whole, each with its index entry in one transaction. Repeatable after a crash.
-
-        An entry without version must not exist yet, one with a version must be unchanged: else StaleWrite,
-        and some of the others may have been written.
+        With its time a message is looked for where its row would then be, and nowhere else: a row under another time
+        and a removal that came before the message are found only where None is given for the time. Those of many
+        messages that are close in time cost few calls, those without a time up to two each.
+        With `whole` False all but content, and times of changes.
         """
         ...
 
-    def row_keys(self, mailbox_id: str, folder_id: str, first: datetime, last: datetime) -> dict[str, str]:
-        """Row key by message id of a folder's rows received from `first` to `last`, by their `parentFolderId`.
+    def known(self, mailbox_id: str, message_ids: Iterable[str]) -> set[str]:
+        """Which of these ids anything is stored of."""
+        ...
 
-        What it costs follows the number of rows in that time, and is a hundredth of finding each.
+    def write(self, mailbox_id: str, messages: Sequence[StoredMessage]) -> None:
+        """Writes rows; a new one with its index entry in one transaction. Repeatable after a crash.
+
+        An entry without version must not exist yet, one with a version must be unchanged: else StaleWrite,
+        and some of the others may have been written. Where content is `kept`, that part of a row is left alone.
         """
         ...
 
     def unseen(self, mailbox_id: str, folder_id: str, generation: int, since: datetime) -> Iterator[StoredMessage]:
-        """Index entries of a folder not seen since before `generation`, received since, not marked removed."""
+        """A folder's messages not seen since before `generation`, received since, not marked removed; no content."""
         ...

@@ -124,9 +124,10 @@ class StoredMessage:
     `row_key` is None for a removal that came before the message itself (see `merge`).
     `generation`: when it was last seen; `removed_generation`: when it was seen removed, 0 for never.
     `content`, `synced_at` (when the row last changed) and `removed_at` (when the removal was learned of) are the
-    row's; they are left at their defaults where only the index was read.
+    row's; they are left at their defaults where it was not read whole.
     `others`: columns of the row that are not this version's, as the store has them; they stay as they are.
-    `version`, `index_version`: the store's, of the row and of its index entry.
+    `version`, `index_version`: the store's, of the row and, where it was read, of the index entry.
+    `kept`: content and `others` are as the row has them, so that a write may leave them alone.
     """
 
     message_id: str
@@ -140,3 +141,4 @@ class StoredMessage:
     others: Mapping[str, str | bool | datetime] = field(default_factory=dict, repr=False)
     version: str | None = None
     index_version: str | None = None
+    kept: bool = False

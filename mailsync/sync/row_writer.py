@@ -49,34 +49,29 @@ class RowWriter:
         self._clock = clock
 
     def find(self, messages: Iterable[Message]) -> dict[str, StoredMessage]:
-        """What is stored of these messages, whole."""
-        ids = list(dict.fromkeys(message.id for message in messages))
-        return self._messages.find(self._mailbox_id, ids) if ids else {}
+        """What is stored of these messages, whole, as far as their times lead to it; the write tells what is missed."""
+        sought = _sought(messages)
+        return self._messages.find(self._mailbox_id, sought) if sought else {}
 
     def find_unsettled(self, folder: Folder, messages: Iterable[Message]) -> dict[str, StoredMessage]:
         """What is stored of sighted messages; whole only where the sighting can matter."""
-        messages = tuple(messages)
-        stored = self._stored_before(folder, messages)
-        ids = dict.fromkeys(message.id for message in messages if message.id not in stored)
-        if not ids:
-            return stored
-        stored |= self._messages.find(self._mailbox_id, ids, rows=False)
-        unsettled = [id_ for id_, entry in stored.items() if entry.row_key and not settled(entry, folder)]
+        sought = _sought(messages)
+        if not sought:
+            return {}
+        stored = self._messages.find(self._mailbox_id, sought, whole=False)
+        unsettled = {id_: sought[id_] for id_, entry in stored.items() if entry.row_key and not settled(entry, folder)}
         return stored | (self._messages.find(self._mailbox_id, unsettled) if unsettled else {})
 
-    def _stored_before(self, folder: Folder, messages: Iterable[Message]) -> dict[str, StoredMessage]:
-        """Rows of the folder among these; in its first generation that they are there tells all that matters."""
-        times = [message.received for message in messages if message.received is not None]
-        if folder.generation > 1 or not times:
-            return {}
-        folder_id = folder.folder_id or ""
-        keys = self._messages.row_keys(self._mailbox_id, folder_id, min(times), max(times))
-        return {id_: StoredMessage(id_, key, folder_id, folder.generation) for id_, key in keys.items()}
+    def _find_anew(self, messages: Iterable[Message]) -> dict[str, StoredMessage]:
+        """The same by id, where the times have led to nothing."""
+        stored = self.find(messages)
+        missing: dict[str, datetime | None] = {message.id: None for message in messages if message.id not in stored}
+        return stored | (self._messages.find(self._mailbox_id, missing) if missing else {})
 
     def write(
         self, folder: Folder, messages: Iterable[Message], stored: Mapping[str, StoredMessage], *, sighting: bool
     ) -> Written:
-        """Merges in order and writes; where a row was not as `stored` had it, it is read again.
+        """Merges in order and writes; where a row was not as `stored` had it, the page is looked for again, by ids.
 
         Raises RetryLater where rows keep changing, and what the store raises.
         """
@@ -88,7 +83,7 @@ class RowWriter:
             return _counted(stored, self._store(entries, proven=proven))
 
         contended = RetryLater("rows_contended", "rows kept changing while they were written")
-        return optimistic.write(stored, attempt, partial(self.find, messages), contended=contended)
+        return optimistic.write(stored, attempt, partial(self._find_anew, messages), contended=contended)
 
     def mark_unseen(
         self, folder: Folder, mail: MailService, hold: Callable[[], None], refused: Callable[[str, MailsyncError], None]
@@ -108,7 +103,7 @@ class RowWriter:
             here = [message for message in asked.found.values() if not says_elsewhere(message, folder)]
             there = {message.id for message in here} | asked.refused.keys()
             gone = [Message(entry.message_id, removed=True) for entry in entries if entry.message_id not in there]
-            stored = self.find([*here, *gone])
+            stored = self._find_anew([*here, *gone])
             written += self.write(folder, here, stored, sighting=True)
             written += self.write(folder, gone, stored, sighting=False)
         return written
@@ -150,6 +145,14 @@ class RowWriter:
             if entry is not None:
                 entries[message.id] = entry
         return list(entries.values())
+
+
+def _sought(messages: Iterable[Message]) -> dict[str, datetime | None]:
+    """Messages by id, with the time that one of their words names."""
+    sought: dict[str, datetime | None] = {}
+    for message in messages:
+        sought[message.id] = message.received or sought.get(message.id)
+    return sought
 
 
 def _has_row(stored: Mapping[str, StoredMessage], message_id: str) -> bool:

@@ -194,7 +194,7 @@ class Synchronizer:
         missing = run.awaited
         if unknown := looks.unknown(run.mailbox, missing):
             with suppress(RetryLater):  # a look too many is no reason for a run to fail that has read everything
-                found = self._messages.find(run.mailbox.id, unknown, rows=False)
+                found = self._messages.known(run.mailbox.id, unknown)
                 missing = [message_id for message_id in missing if message_id not in found]
         return looks.after(run.mailbox, missing, run.hold.started_at, self._clock())
 

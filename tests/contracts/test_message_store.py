@@ -32,21 +32,32 @@ def messages(request):
 
 def a_message(message_id="AAkALg=", *, received=NOW, content=(), **fields) -> StoredMessage:
     """`content` overlays a content of a few fields."""
+    folder_id = fields.get("folder_id", FOLDER)
     known = {"subject": "Re: Angebot", "received": received, "is_read": False, "has_attachments": True}
     return StoredMessage(
         **{
             "message_id": message_id,
             "row_key": row_key(received, message_id),
-            "folder_id": FOLDER,
+            "folder_id": folder_id,
             "generation": 1,
-            "content": Content(**known | {"body_preview": ""} | dict(content)),
+            "content": Content(**known | {"body_preview": "", "parent_folder_id": folder_id} | dict(content)),
         }
         | fields
     )
 
 
-def read(messages, *ids, box=BOX, rows=True):
-    return messages.find(box, ids, rows=rows)
+def read(messages, *ids, box=BOX, whole=True):
+    """By id alone."""
+    return messages.find(box, dict.fromkeys(ids), whole=whole)
+
+
+def changed(stored, **fields):
+    """With another content than its row has."""
+    return replace(stored, kept=False, **fields)
+
+
+def unversioned(stored):
+    return replace(stored, version=None, index_version=None, kept=False)
 
 
 def test_nothing_is_found_in_an_empty_table(messages):
@@ -61,15 +72,86 @@ def test_a_message_comes_back_as_it_was_written(messages):
     found = read(messages, written.message_id)[written.message_id]
     assert found.version
     assert found.index_version
-    assert replace(found, version=None, index_version=None) == written
+    assert found.kept
+    assert unversioned(found) == written
 
 
-def test_the_index_alone_has_no_content(messages):
-    messages.write(BOX, [a_message(removed_generation=2)])
-    found = read(messages, "AAkALg=", rows=False)["AAkALg="]
+def test_what_is_not_read_whole_has_no_content(messages):
+    messages.write(BOX, [a_message(removed_generation=2, removed_at=NOW, synced_at=NOW)])
+    found = read(messages, "AAkALg=", whole=False)["AAkALg="]
     bare = StoredMessage("AAkALg=", row_key(NOW, "AAkALg="), FOLDER, generation=1, removed_generation=2)
-    assert found.index_version
-    assert replace(found, index_version=None) == bare
+    assert found.version
+    assert unversioned(found) == bare
+
+
+def spread(seconds):
+    """A message for each, so long before now."""
+    return [a_message(f"id-{n}", received=NOW - timedelta(seconds=each)) for n, each in enumerate(seconds)]
+
+
+DAY = 86_400
+SPREADS = {
+    "one": [0],
+    "few": [0, 1, 2],
+    "one after the other": range(120),
+    "at one time": [0] * 60,
+    "one long before": [*range(60), 700 * DAY],
+    "one long after": [0, *range(700 * DAY, 700 * DAY + 60)],
+    "two crowds": [*range(40), *range(30 * DAY, 30 * DAY + 40)],
+    "far apart": range(0, 200 * DAY, 10 * DAY),
+}
+
+
+@pytest.mark.parametrize("seconds", SPREADS.values(), ids=SPREADS.keys())
+@pytest.mark.parametrize("whole", [True, False])
+def test_messages_are_found_by_their_times(messages, seconds, whole):
+    written = spread(seconds)
+    messages.write(BOX, written)
+    messages.write(OTHER_BOX, spread(range(10)))
+    sought = {message.message_id: message.content.received for message in written}
+    found = messages.find(BOX, sought | {"unknown": NOW, "unknown too": NOW - timedelta(days=800)}, whole=whole)
+    assert found.keys() == sought.keys()
+    assert found == {
+        id_: replace(each, index_version=None) for id_, each in read(messages, *sought, whole=whole).items()
+    }
+
+
+def test_a_few_are_found_among_many(messages):
+    written = spread(range(0, 60_000, 60))
+    messages.write(BOX, written)
+    sought = {message.message_id: message.content.received for message in written[::60]}
+    assert messages.find(BOX, sought).keys() == sought.keys()
+
+
+def test_times_and_ids_are_asked_for_together(messages):
+    written = spread(range(20))
+    messages.write(BOX, [*written, StoredMessage("early", None, FOLDER, 1, removed_generation=1)])
+    sought = {each.message_id: each.content.received if n % 2 else None for n, each in enumerate(written)}
+    assert messages.find(BOX, sought | {"early": None}).keys() == {*sought, "early"}
+    assert messages.known(BOX, [*sought, "early", "unknown"]) == {*sought, "early"}
+
+
+def test_under_another_time_only_the_id_leads_to_it(messages):
+    early = StoredMessage("early", None, FOLDER, 1, removed_generation=1)
+    messages.write(BOX, [a_message(), early])
+    assert messages.find(BOX, {"AAkALg=": NOW + timedelta(seconds=1), "early": NOW}) == {}
+    assert read(messages, "AAkALg=").keys() == {"AAkALg="}
+
+
+def test_what_is_kept_is_left_as_the_row_has_it(messages):
+    messages.write(BOX, [a_message(content=EVERYTHING | {"body": "y" * 70_000}, others={"categories": "x"})])
+    bare = read(messages, "AAkALg=", whole=False)["AAkALg="]
+    messages.write(BOX, [replace(bare, generation=2)])
+    once = read(messages, "AAkALg=")["AAkALg="]
+    assert (once.generation, once.removed_at, once.content.body) == (2, None, "y" * 70_000)
+    messages.write(BOX, [replace(once, removed_generation=2, removed_at=NOW, synced_at=NOW)])
+    twice = read(messages, "AAkALg=")["AAkALg="]
+    marked = replace(once, removed_generation=2, removed_at=NOW, synced_at=NOW)
+    assert unversioned(twice) == unversioned(marked)
+    with pytest.raises(StaleWrite):
+        messages.write(BOX, [replace(once, generation=3)])
+    messages.write(BOX, [changed(twice, removed_generation=0, removed_at=None)])
+    assert read(messages, "AAkALg=")["AAkALg="].removed_at is None
 
 
 def test_mailboxes_do_not_cross(messages):
@@ -95,7 +177,7 @@ def test_more_than_fit_one_transaction(messages):
     found = read(messages, *(message.message_id for message in many), "unknown")
     assert found.keys() == {message.message_id for message in many}
     assert found["id-129"].content == many[129].content
-    assert len(read(messages, *found, rows=False)) == 130
+    assert len(read(messages, *found, whole=False)) == 130
 
 
 def test_an_id_asked_for_twice_is_found_once(messages):
@@ -108,11 +190,11 @@ def test_writing_again_replaces_the_row_whole(messages):
     first = read(messages, "AAkALg=")["AAkALg="]
     assert first.others == {"categories": "x"}
     now = Content(subject="now", body="short")
-    messages.write(BOX, [replace(first, content=now, others={}, generation=2)])
+    messages.write(BOX, [changed(first, content=now, others={}, generation=2)])
     second = read(messages, "AAkALg=")["AAkALg="]
-    assert (second.content, second.others) == (now, {})
+    assert (second.content, second.others) == (Content(subject="now", body="short", parent_folder_id=FOLDER), {})
     assert second.generation == 2
-    assert {first.version, first.index_version}.isdisjoint({second.version, second.index_version})
+    assert first.version != second.version
 
 
 def test_creating_twice_is_stale(messages):
@@ -122,15 +204,14 @@ def test_creating_twice_is_stale(messages):
     assert read(messages, "AAkALg=")["AAkALg="].content.subject == "Re: Angebot"
 
 
-@pytest.mark.parametrize("stale", ["version", "index_version"])
-def test_an_old_version_is_stale_and_neither_row_nor_index_changes(messages, stale):
+def test_an_old_version_is_stale_and_the_row_does_not_change(messages):
     messages.write(BOX, [a_message()])
     first = read(messages, "AAkALg=")["AAkALg="]
     messages.write(BOX, [replace(first, generation=2)])
     second = read(messages, "AAkALg=")["AAkALg="]
-    mixed = replace(second, **{stale: getattr(first, stale)}, generation=9, content=Content(subject="lost"))
-    with pytest.raises(StaleWrite):
-        messages.write(BOX, [mixed])
+    for late in (replace(first, generation=9), changed(first, content=Content(subject="lost"))):
+        with pytest.raises(StaleWrite):
+            messages.write(BOX, [late])
     assert read(messages, "AAkALg=")["AAkALg="] == second
 
 
@@ -153,6 +234,8 @@ def test_a_removal_that_comes_before_the_message(messages):
     found = read(messages, "AAkALg=")["AAkALg="]
     assert found.content == a_message().content
     assert found.removed_generation == 1
+    with pytest.raises(StaleWrite):
+        messages.write(BOX, [replace(early, index_version=noted.index_version)])
 
 
 @pytest.mark.parametrize(
@@ -181,9 +264,9 @@ def test_a_body_over_one_row(messages, body):
     first = read(messages, "AAkALg=")["AAkALg="]
     assert first.content.body == body
     assert first.content.headers == (Header("X", "h" * 100_000),)
-    messages.write(BOX, [replace(first, content=Content(body="short"))])
+    messages.write(BOX, [changed(first, content=Content(body="short"))])
     second = read(messages, "AAkALg=")["AAkALg="]
-    assert second.content == Content(body="short")
+    assert second.content == Content(body="short", parent_folder_id=FOLDER)
 
 
 def test_many_large_messages_at_once(messages):
@@ -208,24 +291,6 @@ def test_a_time_that_no_table_can_hold_is_left_out(messages):
     assert read(messages, "AAkALg=")["AAkALg="].content == a_message().content
 
 
-def test_row_keys(messages):
-    first, last = NOW - timedelta(minutes=1), NOW + timedelta(minutes=1)
-
-    def here(message_id, received=NOW, folder=FOLDER, **fields):
-        return a_message(message_id, received=received, content={"parent_folder_id": folder}, **fields)
-
-    inside = [here("a"), here("first", first), here("last", last), here("removed", removed_generation=1)]
-    others = [
-        here("before", first - timedelta(milliseconds=1)),
-        here("after", last + timedelta(milliseconds=1)),
-        here("other folder", folder="AAMkADother="),
-        StoredMessage("no row", None, FOLDER, 1, removed_generation=1),
-    ]
-    messages.write(BOX, inside + others)
-    messages.write(OTHER_BOX, [here("other mailbox")])
-    assert messages.row_keys(BOX, FOLDER, first, last) == {message.message_id: message.row_key for message in inside}
-
-
 def test_unseen(messages):
     since = NOW - timedelta(days=30)
     messages.write(
@@ -243,7 +308,8 @@ def test_unseen(messages):
     messages.write(OTHER_BOX, [a_message("other mailbox")])
     unseen = {entry.message_id: entry for entry in messages.unseen(BOX, FOLDER, 3, since)}
     assert unseen.keys() == {"old generation", "at the edge"}
-    assert unseen == read(messages, *unseen, rows=False)
+    bare = read(messages, *unseen, whole=False)
+    assert unseen == {id_: replace(each, index_version=None) for id_, each in bare.items()}
     assert [entry.message_id for entry in messages.unseen(BOX, FOLDER, 1, since)] == []
 
 

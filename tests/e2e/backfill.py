@@ -123,7 +123,7 @@ class Soak:
                 message = f"From: new@contoso.com\nTo: {address}\nSubject: New {self._new[order]}\n\nJust sent.\n"
                 answer = self._product.control.send("POST", f"/mailboxes/{address}/deliver", message.encode())
                 waiting[answer["ids"][0]] = delivered_at = now
-            for message_id in self._product.app.messages.find(self._ids[order], waiting, rows=False):
+            for message_id in self._product.app.messages.known(self._ids[order], waiting):
                 self._waits[order].append(time.monotonic() - waiting.pop(message_id))
             if waiting and now - min(waiting.values()) > 300:
                 return

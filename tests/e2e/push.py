@@ -103,7 +103,7 @@ def wait_for_all(product, ids, post, seconds=60):
     deadline, pause = time.monotonic() + seconds, threading.Event()
     while any(missing.values()) and time.monotonic() < deadline:
         for address in [address for address in missing if missing[address]]:
-            missing[address] -= product.app.messages.find(ids[address], missing[address], rows=False).keys()
+            missing[address] -= product.app.messages.known(ids[address], missing[address])
         pause.wait(0.2)
     return {address: row_times(product, ids[address]) for address in post.delivered}
 

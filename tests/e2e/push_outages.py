@@ -82,7 +82,7 @@ class Trial:
 
     def _all_stored(self, ids, post):
         return all(
-            len(self._product.app.messages.find(ids[address], delivered, rows=False)) == len(delivered)
+            len(self._product.app.messages.known(ids[address], delivered)) == len(delivered)
             for address, delivered in post.delivered.items()
         )
 

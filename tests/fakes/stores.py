@@ -2,9 +2,11 @@
 
 import itertools
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+
+import msgspec
 
 from mailsync.accounts.records import Account
 from mailsync.accounts.rules import (
@@ -17,7 +19,7 @@ from mailsync.accounts.rules import (
     unknown_account,
 )
 from mailsync.adapters.storage.message_columns import FIRST_TIME
-from mailsync.adapters.storage.message_rows import row_bound, row_range
+from mailsync.adapters.storage.message_rows import row_bound, row_key
 from mailsync.errors import Rejected, StaleWrite
 from mailsync.mailboxes.ids import SHARDS
 from mailsync.mailboxes.ports import MailboxStore
@@ -98,50 +100,69 @@ class FakeMessageStore:
         self._lock = threading.Lock()
         self._versions = itertools.count(1)
 
-    def find(self, mailbox_id: str, message_ids: Iterable[str], *, rows: bool = True) -> dict[str, StoredMessage]:
+    def find(
+        self, mailbox_id: str, sought: Mapping[str, datetime | None], *, whole: bool = True
+    ) -> dict[str, StoredMessage]:
         found = {}
-        for message_id in dict.fromkeys(message_ids):
-            if entry := self.index.get((mailbox_id, message_id)):
-                row = self.rows.get((mailbox_id, entry.row_key)) if rows and entry.row_key else None
-                if row:
-                    entry = replace(row, index_version=entry.index_version)
-                found[message_id] = entry
+        for message_id, received in sought.items():
+            entry = None if received else self.index.get((mailbox_id, message_id))
+            key = row_key(received, message_id) if received else entry and entry.row_key
+            if row := self.rows.get((mailbox_id, key or "")):
+                index_version = entry.index_version if entry else None
+                found[message_id] = replace(row if whole else _bare(row), kept=True, index_version=index_version)
+            elif entry:
+                found[message_id] = replace(entry, row_key=None)
         return found
+
+    def known(self, mailbox_id: str, message_ids: Iterable[str]) -> set[str]:
+        return {message_id for message_id in message_ids if (mailbox_id, message_id) in self.index}
 
     def write(self, mailbox_id: str, messages: Sequence[StoredMessage]) -> None:
         with self._lock:
             for message in messages:
                 self._write_one(mailbox_id, message)
 
-    def row_keys(self, mailbox_id: str, folder_id: str, first: datetime, last: datetime) -> dict[str, str]:
-        low, high = row_range(first, last)
-        return {
-            row.message_id: key
-            for (mailbox, key), row in list(self.rows.items())
-            if mailbox == mailbox_id and low <= key < high and row.content.parent_folder_id == folder_id
-        }
-
     def unseen(self, mailbox_id: str, folder_id: str, generation: int, since: datetime) -> Iterator[StoredMessage]:
-        for (mailbox, _), entry in list(self.index.items()):
-            wanted = mailbox == mailbox_id and entry.folder_id == folder_id and not entry.removed_generation
-            if wanted and entry.generation < generation and entry.row_key and entry.row_key < row_bound(since):
-                yield entry
+        for (mailbox, key), row in list(self.rows.items()):
+            wanted = mailbox == mailbox_id and row.folder_id == folder_id and not row.removed_generation
+            if wanted and row.generation < generation and key < row_bound(since):
+                yield replace(_bare(row), kept=True)
 
     def _write_one(self, mailbox_id: str, message: StoredMessage) -> None:
         key = mailbox_id, message.message_id
-        _check(self.index.get(key), message.index_version, lambda entry: entry.index_version)
+        version = f"v{next(self._versions)}"
+        row = self.rows.get((mailbox_id, message.row_key or ""))
+        _check(row.version if row else None, message.version)
+        if not message.version:
+            index = self.index.get(key)
+            _check(index.index_version if index else None, message.index_version)
+            seen = {} if message.row_key else {name: getattr(message, name) for name in _SEEN}
+            nothing = StoredMessage(message.message_id, message.row_key, "", 0)
+            self.index[key] = replace(nothing, index_version=version, **seen)
         if message.row_key:
-            _check(self.rows.get((mailbox_id, message.row_key)), message.version, lambda row: row.version)
-            row = replace(message, content=_storable(message.content), version=f"r{next(self._versions)}")
-            self.rows[mailbox_id, message.row_key] = row
-        index = StoredMessage(
-            message.message_id, message.row_key, message.folder_id, message.generation, message.removed_generation
-        )
-        self.index[key] = replace(index, index_version=f"i{next(self._versions)}")
+            kept = row if message.kept else None
+            content = kept.content if kept else _storable(message.content)
+            whole = replace(message, version=version, index_version=None, kept=False)
+            content = msgspec.structs.replace(content, parent_folder_id=message.folder_id)
+            synced_at = message.synced_at or (kept.synced_at if kept else None)
+            removed_at = message.removed_at or (kept.removed_at if kept else None)
+            others = kept.others if kept else message.others
+            self.rows[mailbox_id, message.row_key] = replace(
+                whole, content=content, synced_at=synced_at, removed_at=removed_at, others=others
+            )
 
 
-def _check(current, version, of) -> None:
-    if version != (of(current) if current else None):
+_SEEN = ("folder_id", "generation", "removed_generation")
+
+
+def _bare(row: StoredMessage) -> StoredMessage:
+    return StoredMessage(
+        row.message_id, row.row_key, row.folder_id, row.generation, row.removed_generation, version=row.version
+    )
+
+
+def _check(current, version) -> None:
+    if version != current:
         raise StaleWrite("the message has changed")
 
 

@@ -1,6 +1,6 @@
 """The program on fakes, with a clock and a queue that a test turns by hand."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -100,9 +100,15 @@ class MortalMessages(Mortal, FakeMessageStore):
         super().__init__()
         self.calls: list[str] = []
 
-    def find(self, mailbox_id: str, message_ids: Iterable[str], *, rows: bool = True) -> dict[str, StoredMessage]:
+    def find(
+        self, mailbox_id: str, sought: Mapping[str, datetime | None], *, whole: bool = True
+    ) -> dict[str, StoredMessage]:
         self.calls.append("find")
-        return super().find(mailbox_id, message_ids, rows=rows)
+        return super().find(mailbox_id, sought, whole=whole)
+
+    def known(self, mailbox_id: str, message_ids: Iterable[str]) -> set[str]:
+        self.calls.append("find")
+        return super().known(mailbox_id, message_ids)
 
     def write(self, mailbox_id: str, messages: Sequence[StoredMessage]) -> None:
         self.calls.append("write")

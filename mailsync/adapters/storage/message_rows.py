@@ -38,11 +38,6 @@ def row_bound(since: datetime) -> str:
     return f"{_prefix(since)}."  # the full stop follows the hyphen
 
 
-def row_range(first: datetime, last: datetime) -> tuple[str, str]:
-    """Messages received from `first` to `last`, and no others, have a RowKey from the one to below the other."""
-    return f"{_prefix(last)}-", row_bound(first)
-
-
 def index_key(message_id: str) -> str:
     """The RowKey of a message's index entry. Ids that differ in case only stay apart."""
     return f"i{_digest(message_id)}"

@@ -1,16 +1,17 @@
 """`MessageStore` on the table `messages` and the blob container `message-bodies`.
 
-A message has a row and, in the same partition, an index entry by message id; one transaction holds both.
+A message has a row and, in the same partition, an index entry by message id, which one transaction makes. The entry
+says only where the row is, and never changes. Where a removal came before its message, there is an entry alone.
 `message_columns.py` and `message_rows.py` say what the rows look like.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import wait
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from mailsync.adapters.storage import message_columns, message_rows, transactions
+from mailsync.adapters.storage import message_columns, message_rows, row_ranges, transactions
 from mailsync.adapters.storage.entities import MOST_CHANGES, Change, Entity, text
 from mailsync.once import once
 from mailsync.settings import Storage
@@ -25,6 +26,10 @@ MOST_BYTES = 3_600_000
 
 MOST_AT_ONCE = 4_000_000
 """Characters of bodies that are written at once: a page of usual mail has fewer."""
+
+_OF_THE_STORE = ("PartitionKey", "RowKey", "generation", "removedGeneration")
+_BARE = [*_OF_THE_STORE, "messageId", "parentFolderId", "removedDateTime"]
+"""Properties of a row that is not read whole."""
 
 
 class TableMessageStore:
@@ -44,24 +49,35 @@ class TableMessageStore:
 
         return TextBlobs(self._storage)
 
-    def find(self, mailbox_id: str, message_ids: Iterable[str], *, rows: bool = True) -> dict[str, StoredMessage]:
-        """Point reads, a few at a time: one for each id, and one more for each row.
+    def find(
+        self, mailbox_id: str, sought: Mapping[str, datetime | None], *, whole: bool = True
+    ) -> dict[str, StoredMessage]:
+        """Rows whose keys the times tell, by ranges; for the rest an index entry each, and their rows by ranges.
 
-        A filter that names several row keys would read fewer answers, but the service scans the partition for it:
+        A filter that names several keys would read fewer answers, but the service scans the partition for it:
         https://learn.microsoft.com/azure/storage/tables/table-storage-design-for-query
         """
+        keys = {id_: message_rows.row_key(received, id_) for id_, received in sought.items() if received}
+        entries = {entry.message_id: entry for entry in self._indexed(mailbox_id, sought.keys() - keys.keys())}
+        keys |= {id_: entry.row_key for id_, entry in entries.items() if entry.row_key}
+        names = None if whole else _BARE
+        rows = list(row_ranges.read_rows(self._table, mailbox_id, keys.values(), names, self._each))
+        in_blobs = any(name.endswith("Blob") for row in rows for name in row.properties)
+        read = self._whole if whole else _bare
+        found = self._each(read, rows) if in_blobs else [read(row) for row in rows]
+        for row in found:
+            index = entries.get(row.message_id)
+            entries[row.message_id] = replace(row, index_version=index.index_version) if index else row
+        # An entry whose row somebody has deleted is as one that came before its message.
+        missing = entries.keys() - {row.message_id for row in found}
+        return entries | {id_: replace(entries[id_], row_key=None) for id_ in missing}
 
-        def read(message_id: str) -> StoredMessage | None:
-            found = self._table.get(mailbox_id, message_rows.index_key(message_id))
-            if not found:
-                return None
-            entry = _entry(found)
-            return self._with_row(mailbox_id, entry) if rows else entry
-
-        return {entry.message_id: entry for entry in self._each(read, dict.fromkeys(message_ids)) if entry}
+    def known(self, mailbox_id: str, message_ids: Iterable[str]) -> set[str]:
+        """A point read for each."""
+        return {entry.message_id for entry in self._indexed(mailbox_id, message_ids)}
 
     def write(self, mailbox_id: str, messages: Sequence[StoredMessage]) -> None:
-        """One transaction for every 50 messages, fewer where they are large; each message once at the most."""
+        """One transaction for every 50 new messages or 100 others, fewer where they are large; each message once."""
         for part in _parts(messages):
             blobs: dict[str, str] = {}
             groups = [self._encoded(mailbox_id, message, blobs) for message in part]
@@ -70,54 +86,50 @@ class TableMessageStore:
                 self._each(self._blobs.put, blobs.items())
             self._each(self._table.send, list(_transactions(groups)))
 
-    def row_keys(self, mailbox_id: str, folder_id: str, first: datetime, last: datetime) -> dict[str, str]:
-        """One query over a range of row keys, which the service does not leave."""
-        low, high = message_rows.row_range(first, last)
-        condition = (
-            f"PartitionKey eq {text(mailbox_id)} and RowKey ge {text(low)} and RowKey lt {text(high)}"
-            f" and parentFolderId eq {text(folder_id)}"
-        )
-        found = self._table.query(condition, ["RowKey", "messageId"])
-        return {entity.properties["messageId"]: entity.properties["RowKey"] for entity in found}
-
     def unseen(self, mailbox_id: str, folder_id: str, generation: int, since: datetime) -> Iterator[StoredMessage]:
-        """One query over the mailbox's index, read a page at a time."""
+        """One query over the mailbox's rows, read a page at a time.
+
+        `not` and the contrary hold for a property that is missing too: rows of the first version have neither.
+        """
         condition = (
-            f"PartitionKey eq {text(mailbox_id)} and RowKey ge 'i' and RowKey lt 'j' and folderId eq {text(folder_id)}"
-            f" and generation lt {generation} and removedGeneration eq 0"
-            f" and rowKey lt {text(message_rows.row_bound(since))}"
+            f"PartitionKey eq {text(mailbox_id)} and RowKey ge 'm' and RowKey lt {text(message_rows.row_bound(since))}"
+            f" and parentFolderId eq {text(folder_id)}"
+            f" and not (generation ge {generation}) and not (removedGeneration gt 0)"
         )
-        return map(_entry, self._table.query(condition))
+        return map(_bare, self._table.query(condition, _BARE))
 
-    def _with_row(self, mailbox_id: str, entry: StoredMessage) -> StoredMessage:
-        found = self._table.get(mailbox_id, entry.row_key) if entry.row_key else None
-        if not found:
-            return entry
-        properties = {name: found.properties[name] for name in found.properties.keys() - {"PartitionKey", "RowKey"}}
-        columns = message_rows.join(properties, self._text_of)
-        return message_columns.read(replace(entry, version=found.etag), columns)
+    def _indexed(self, mailbox_id: str, message_ids: Iterable[str]) -> list[StoredMessage]:
+        def read(message_id: str) -> Entity | None:
+            return self._table.get(mailbox_id, message_rows.index_key(message_id))
 
-    def _text_of(self, blob: str) -> str | None:
+        return [_entry(found) for found in self._each(read, dict.fromkeys(message_ids)) if found]
+
+    def _whole(self, row: Entity) -> StoredMessage:
+        left = {name: value for name, value in row.properties.items() if name not in _OF_THE_STORE}
+        return message_columns.read(_bare(row), message_rows.join(left, self._text))
+
+    def _text(self, blob: str) -> str | None:
         return self._blobs.get(blob)
 
     def _encoded(self, mailbox_id: str, message: StoredMessage, blobs: dict[str, str]) -> list[bytes]:
         """The changes of one message. Texts that go to blobs are added to `blobs`, by blob name."""
-        index: dict[str, Any] = {
-            "PartitionKey": mailbox_id,
-            "RowKey": message_rows.index_key(message.message_id),
-            "messageId": message.message_id,
-            "folderId": message.folder_id,
-            "generation": message.generation,
-            "removedGeneration": message.removed_generation,
-        }
-        if not message.row_key:
-            return [self._table.encode(_change(index, message.index_version))]
-        index["rowKey"] = message.row_key
-        row = message_rows.split(message_columns.write(message), mailbox_id, message.message_id)
-        blobs |= row.blobs
-        properties: dict[str, Any] = {"PartitionKey": mailbox_id, "RowKey": message.row_key, **row.properties}
-        changes = _change(properties, message.version), _change(index, message.index_version)
+        changes = []
+        if message.row_key:
+            changes.append(self._row(mailbox_id, message, message.row_key, blobs))
+        if not message.version:
+            index = _index(mailbox_id, message)
+            changes.append(_change(index, message.index_version))
         return [self._table.encode(change) for change in changes]
+
+    def _row(self, mailbox_id: str, message: StoredMessage, row_key: str, blobs: dict[str, str]) -> Change:
+        row: dict[str, Any] = {"PartitionKey": mailbox_id, "RowKey": row_key}
+        if message.kept and message.version:
+            times = {"syncedDateTime": message.synced_at, "removedDateTime": message.removed_at}
+            row |= {column: when for column, when in times.items() if when is not None}
+            return Change("merge", row | _place(message), message.version)
+        split = message_rows.split(message_columns.write(message), mailbox_id, message.message_id)
+        blobs |= split.blobs
+        return _change(row | split.properties | _place(message), message.version)
 
     def _each[T, R](self, work: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """Does the work for each item, on the pool where there are several; raises the first error.
@@ -137,11 +149,47 @@ def _entry(entity: Entity) -> StoredMessage:
     return StoredMessage(
         message_id=row["messageId"],
         row_key=row.get("rowKey"),
-        folder_id=row["folderId"],
-        generation=row["generation"],
-        removed_generation=row["removedGeneration"],
+        folder_id=row.get("folderId", ""),
+        generation=row.get("generation", 0),
+        removed_generation=row.get("removedGeneration", 0),
         index_version=entity.etag,
     )
+
+
+def _bare(row: Entity) -> StoredMessage:
+    """What a row says without its content. What was asked for by name and is missing may come as null."""
+    known = {name: value for name, value in row.properties.items() if value is not None}
+    return StoredMessage(
+        message_id=known["messageId"],
+        row_key=known["RowKey"],
+        folder_id=known["parentFolderId"],
+        generation=known.get("generation", 0),
+        removed_generation=known.get("removedGeneration", int("removedDateTime" in known)),
+        version=row.etag,
+        kept=True,
+    )
+
+
+def _place(message: StoredMessage) -> dict[str, Any]:
+    """The columns of a row that say where its message is, and in which enumerations it was seen."""
+    return {
+        "parentFolderId": message.folder_id,
+        "generation": message.generation,
+        "removedGeneration": message.removed_generation,
+    }
+
+
+def _index(mailbox_id: str, message: StoredMessage) -> dict[str, Any]:
+    """Where the row is; where there is none yet, what will be said of it."""
+    index = {
+        "PartitionKey": mailbox_id,
+        "RowKey": message_rows.index_key(message.message_id),
+        "messageId": message.message_id,
+    }
+    if message.row_key:
+        return index | {"rowKey": message.row_key}
+    seen = {"generation": message.generation, "removedGeneration": message.removed_generation}
+    return index | {"folderId": message.folder_id, **seen}
 
 
 def _change(row: dict[str, Any], version: str | None) -> Change:

@@ -39,12 +39,13 @@ class Table:
         self._service = TableService(storage)
         self._name = name
 
-    def get(self, partition: str, row: str) -> Entity | None:
-        """One row, or None.
+    def get(self, partition: str, row: str, names: list[str] | None = None) -> Entity | None:
+        """One row, or None. `names`: the only properties wanted.
 
         https://learn.microsoft.com/rest/api/storageservices/query-entities
         """
-        answer = self._service.send("GET", entities.path(self._name, partition, row))
+        wanted = f"?$select={','.join(names)}" if names else ""
+        answer = self._service.send("GET", entities.path(self._name, partition, row) + wanted)
         if _is_gone(answer):
             return None
         return _entities(answer, lambda content: [content])[0]
@@ -59,15 +60,27 @@ class Table:
 
     def pages(self, condition: str, names: list[str] | None = None) -> Iterator[list[Entity]]:
         """`query` by the service's pages: one remote call each."""
-        wanted = {"$filter": condition, "$top": str(PAGE)} | ({"$select": ",".join(names)} if names else {})
         place: dict[str, str] = {}
         while True:
-            query = urlencode(wanted | place, quote_via=quote)
-            answer = self._service.send("GET", f"{self._name}()?{query}")
-            yield _entities(answer, lambda content: content["value"])
-            place = {name: answer.headers[header] for header, name in _PLACES.items() if header in answer.headers}
+            page, place = self._page(condition, names, PAGE, place)
+            yield page
             if not place:
                 return
+
+    def first_page(self, condition: str, names: list[str] | None, most: int) -> tuple[list[Entity], bool]:
+        """One answer to a query, of up to `most` rows; and whether there may be more."""
+        page, place = self._page(condition, names, min(most, PAGE), {})
+        return page, bool(place)
+
+    def _page(
+        self, condition: str, names: list[str] | None, most: int, place: dict[str, str]
+    ) -> tuple[list[Entity], dict[str, str]]:
+        """One answer to a query from a place on, and the place behind it, which is empty at the end."""
+        wanted = {"$filter": condition, "$top": str(most)} | ({"$select": ",".join(names)} if names else {})
+        query = urlencode(wanted | place, quote_via=quote)
+        answer = self._service.send("GET", f"{self._name}()?{query}")
+        behind = {name: answer.headers[header] for header, name in _PLACES.items() if header in answer.headers}
+        return _entities(answer, lambda content: content["value"]), behind
 
     def create(self, row: Mapping[str, Any]) -> str:
         """Inserts a row; returns its ETag. Raises StaleWrite where the key is taken.

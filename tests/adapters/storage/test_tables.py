@@ -8,8 +8,9 @@ from azure.core.pipeline.transport import HttpTransport
 
 from mailsync.adapters import azure_sdk
 from mailsync.adapters.storage import blobs, mailbox_rows, tables
+from mailsync.adapters.storage.entities import Change
 from mailsync.adapters.storage.mailboxes import TableMailboxStore
-from mailsync.adapters.storage.message_rows import blob_name, row_key
+from mailsync.adapters.storage.message_rows import blob_name, index_key, row_key
 from mailsync.adapters.storage.messages import TableMessageStore
 from mailsync.adapters.storage.services import BODIES, blob_service, table_service
 from mailsync.adapters.storage.signins import TableSignInStore
@@ -153,10 +154,10 @@ def test_nothing_is_under_way_any_more_when_a_write_has_failed(storage):
     with pytest.raises(StaleWrite):
         store.write(BOX, [a_message(n) for n in range(150)])
     ids = [a_message(n).message_id for n in range(150)]
-    found = store.find(BOX, ids, rows=False)
+    found = store.known(BOX, ids)
     assert len(found) == 101
     store.write(BOX, [a_message(n) for n in range(150) if ids[n] not in found])
-    assert len(store.find(BOX, ids, rows=False)) == 150
+    assert len(store.known(BOX, ids)) == 150
 
 
 def test_a_schedule_entry_that_was_deleted_by_hand_is_repaired(storage):
@@ -182,15 +183,74 @@ def test_a_page_of_a_hundred_messages_is_two_transactions(storage, calls):
     assert calls == ["POST /$batch"] * 2
 
 
-def test_finding_a_message_is_two_point_reads_and_one_of_its_index(storage, calls):
+def received(place):
+    return NOW - timedelta(minutes=place)
+
+
+def placed(*places):
+    """A message for each, so many minutes old."""
+    return [
+        replace(a_message(place), row_key=row_key(received(place), a_message(place).message_id)) for place in places
+    ]
+
+
+def test_what_changes_no_content_is_a_hundred_to_a_transaction_and_small(storage, calls, monkeypatch):
+    store = TableMessageStore(storage)
+    store.write(BOX, placed(*range(100)))
+    found = store.find(BOX, {a_message(n).message_id: received(n) for n in range(100)}, whole=False)
+    sizes = []
+    send = Table.send
+    monkeypatch.setattr(Table, "send", lambda table, parts: sizes.append(sum(map(len, parts))) or send(table, parts))
+    calls.clear()
+    store.write(BOX, [replace(each, generation=2) for each in found.values()])
+    assert calls == ["POST /$batch"]
+    assert sizes[0] < 80_000
+
+
+def test_a_page_of_messages_is_found_in_one_call(storage, calls):
+    store = TableMessageStore(storage)
+    store.write(BOX, placed(*range(100)))
+    calls.clear()
+    assert len(store.find(BOX, {a_message(n).message_id: received(n) for n in range(50, 150)})) == 50
+    assert calls == ["GET /messages()"]
+
+
+def test_a_message_of_long_ago_on_a_page_of_new_ones_is_found_in_a_call_of_its_own(storage, calls):
+    store = TableMessageStore(storage)
+    store.write(BOX, placed(*range(300), 900_000))
+    calls.clear()
+    sought = [*range(50), 900_000]
+    assert len(store.find(BOX, {a_message(n).message_id: received(n) for n in sought})) == 51
+    assert len(calls) == 2
+
+
+def test_what_lies_far_apart_is_read_one_by_one(storage, calls):
+    store = TableMessageStore(storage)
+    store.write(BOX, placed(*range(1_000)))
+    calls.clear()
+    assert len(store.find(BOX, {a_message(n).message_id: received(n) for n in range(0, 1_000, 50)})) == 20
+    assert calls.count("GET /messages()") == 1
+    assert len(calls) <= 20
+
+
+def test_without_its_time_a_message_is_two_point_reads_and_one_of_its_index(storage, calls):
     store = TableMessageStore(storage)
     store.write(BOX, [a_message(1)])
     calls.clear()
-    store.find(BOX, ["AAkALgAAB1", "unknown"])
+    store.find(BOX, dict.fromkeys(["AAkALgAAB1", "unknown"]))
     assert [call.split(" ")[0] for call in calls] == ["GET"] * 3
     calls.clear()
-    store.find(BOX, ["AAkALgAAB1", "unknown"], rows=False)
+    store.known(BOX, ["AAkALgAAB1", "unknown"])
     assert len(calls) == 2
+
+
+def test_many_without_a_time_are_a_point_read_each_and_one_query(storage, calls):
+    store = TableMessageStore(storage)
+    store.write(BOX, placed(*range(40)))
+    calls.clear()
+    assert len(store.find(BOX, {a_message(n).message_id: None for n in range(40)})) == 40
+    assert calls.count("GET /messages()") == 1
+    assert len(calls) == 41
 
 
 def test_transactions_stay_under_4_mib_as_they_are_sent(storage, monkeypatch):
@@ -213,7 +273,7 @@ def test_the_blob_service_is_met_by_long_texts_alone(storage, monkeypatch):
     monkeypatch.setattr(blobs.TextBlobs, "__init__", lambda self, storage: made.append(storage))
     store = TableMessageStore(storage)
     store.write(BOX, [a_message(1)])
-    assert store.find(BOX, ["AAkALgAAB1"])["AAkALgAAB1"].content.body == "x" * 5_000
+    assert store.find(BOX, {"AAkALgAAB1": NOW})["AAkALgAAB1"].content.body == "x" * 5_000
     assert made == []
 
 
@@ -230,7 +290,7 @@ def test_a_lost_blob_leaves_its_column_out(storage):
     store = TableMessageStore(storage)
     store.write(BOX, [a_message(1, "x" * 600_000)])
     blob_service(storage).get_blob_client(BODIES, blob_name(BOX, "AAkALgAAB1", "body")).delete_blob()
-    assert store.find(BOX, ["AAkALgAAB1"])["AAkALgAAB1"].content == Content()
+    assert store.find(BOX, {"AAkALgAAB1": NOW})["AAkALgAAB1"].content == Content(parent_folder_id="folder")
 
 
 def test_the_row_layout_of_the_contract(storage):
@@ -240,6 +300,23 @@ def test_the_row_layout_of_the_contract(storage):
     assert len(rows["m"]["body"]) == 32_000
     assert rows["m"]["body1"] == "y" * 8_000
     assert rows["i"]["rowKey"] == rows["m"]["RowKey"]
+
+
+def test_a_row_of_the_first_version_was_seen_in_no_enumeration(storage):
+    key = row_key(NOW, "id")
+    row = {"PartitionKey": BOX, "RowKey": key, "messageId": "id", "parentFolderId": "folder", "subject": "Hello"}
+    index = {"PartitionKey": BOX, "RowKey": index_key("id"), "messageId": "id", "rowKey": key, "folderId": "folder"}
+    index |= {"generation": 1, "removedGeneration": 0}
+    table = Table(storage, "messages")
+    table.transact([Change("create", each) for each in (row, index)])
+    store = TableMessageStore(storage)
+    [unseen] = store.unseen(BOX, "folder", 2, NOW)
+    assert (unseen.message_id, unseen.generation) == ("id", 0)
+    for sought in (NOW, None):
+        found = store.find(BOX, {"id": sought})["id"]
+        assert found.content == Content(subject="Hello", parent_folder_id="folder")
+    store.write(BOX, [replace(found, generation=2)])
+    assert list(store.unseen(BOX, "folder", 2, NOW)) == []
 
 
 def test_a_missing_table_is_the_operators_business(storage):

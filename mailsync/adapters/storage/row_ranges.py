@@ -1,0 +1,98 @@
+"""Reads rows by their keys in as few calls as there can be: what lies close together by one query over its range.
+
+A query by range costs what it brings, wanted or not. So a range that brings little of what is wanted is left, and what
+is still missing is read by point reads, one call each.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from mailsync.adapters.storage.entities import Entity, text
+from mailsync.adapters.storage.tables import Table
+
+FEW = 3
+"""So many keys are read one by one."""
+_SPARE = 50
+"""Rows that a range may hold beside twice those that are wanted, until it takes another call."""
+_POOR = 8
+"""A range of which no more than one row in so many is wanted is left."""
+_PARTS = 4
+"""Ranges that the keys of one request may be parted into."""
+
+Each = Callable[[Callable[[Iterable[str]], list[Entity]], list[list[str]]], list[list[Entity]]]
+"""Does work for each item, perhaps side by side."""
+
+
+def read_rows(
+    table: Table, partition: str, keys: Iterable[str], names: list[str] | None, each: Each
+) -> Iterator[Entity]:
+    """The rows of these keys that are there; `names`: the only properties wanted. Raises what the table raises.
+
+    Message keys are expected: `m`, the time as 15 digits, and what tells those of one time apart.
+    """
+
+    def read(part: Iterable[str]) -> list[Entity]:
+        keys = list(part)
+        if len(keys) > 1:
+            return list(_by_range(table, partition, keys, names, one_by_one))
+        found = table.get(partition, keys[0], names)
+        return [found] if found else []
+
+    def one_by_one(keys: Sequence[str]) -> Iterator[Entity]:
+        for found in each(read, [[key] for key in keys]):
+            yield from found
+
+    singles: list[list[str]] = []
+    ranges: list[list[str]] = []
+    for part in parted(sorted(set(keys))):
+        if len(part) > FEW:
+            ranges.append(part)
+        else:
+            singles += [[key] for key in part]
+    for part in ranges:
+        yield from read(part)
+    for found in each(read, singles):
+        yield from found
+
+
+def parted(keys: list[str]) -> list[list[str]]:
+    """Keys in order, parted where more than half of the time between first and last lies between two of them."""
+    parts = [keys] if keys else []
+    while len(parts) < _PARTS:
+        cuts = [(place, cut) for place, part in enumerate(parts) if (cut := _widest(part))]
+        if not cuts:
+            break
+        place, cut = cuts[0]
+        parts[place : place + 1] = [parts[place][:cut], parts[place][cut:]]
+    return parts
+
+
+def _widest(keys: Sequence[str]) -> int:
+    """The place behind a gap that is more than half of the whole; 0 where there is none, or few keys."""
+    if len(keys) <= FEW:
+        return 0
+    times = [int(key[1:16]) for key in keys]
+    gap, place = max((times[place] - times[place - 1], place) for place in range(1, len(times)))
+    return place if 2 * gap > times[-1] - times[0] else 0
+
+
+def _by_range(
+    table: Table,
+    partition: str,
+    keys: list[str],
+    names: list[str] | None,
+    one_by_one: Callable[[Sequence[str]], Iterable[Entity]],
+) -> Iterator[Entity]:
+    """Reads on from wanted key to wanted key, until the range is at its end or too poor."""
+    while len(keys) > FEW:
+        condition = f"PartitionKey eq {text(partition)} and RowKey ge {text(keys[0])} and RowKey le {text(keys[-1])}"
+        rows, more = table.first_page(condition, names, 2 * len(keys) + _SPARE)
+        wanted = set(keys)
+        found = [row for row in rows if row.properties["RowKey"] in wanted]
+        yield from found
+        if not more:
+            return
+        last = rows[-1].properties["RowKey"] if rows else ""
+        keys = [key for key in keys if key > last]
+        if len(found) * _POOR < len(rows) or not rows:
+            break
+    yield from one_by_one(keys)
