@@ -209,6 +209,7 @@ def _settings(app: str, services: dict[str, str], azurite: Azurite, certificates
         "IDENTITY_HEADER": constants.IDENTITY_HEADER,
         "REQUESTS_CA_BUNDLE": str(certificates.ca),
         "SSL_CERT_FILE": str(certificates.ca),
+        "AzureWebJobsDisableHomepage": "true",
         "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "1048576",
         "POLL_INTERVAL_SECONDS": os.environ.get("POLL_INTERVAL_SECONDS", "5"),
     }

@@ -161,6 +161,8 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
         APPLICATIONINSIGHTS_CONNECTION_STRING: applicationInsightsConnectionString
         APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
         AZURE_CLIENT_ID: identityClientId
+        // Nothing of the host's own is shown at the root, where the app leads to /connect.
+        AzureWebJobsDisableHomepage: 'true'
         // In bytes, refused by the host before a worker has them. Graph's notifications are the largest legitimate
         // requests, and what webhook_receiver takes of them at the most.
         FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '1048576'

@@ -16,14 +16,15 @@ from urllib.parse import quote
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Mount
 from starlette.routing import Route as Path
+from starlette.types import Receive, Scope, Send
 
 from sandbox.host.config import HostOptions
 from sandbox.host.keys import Keys
 from sandbox.host.routes import build_routes
 from sandbox.host.runtime import Function, FunctionTimeout, Runtime
 
-_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 _FORBIDDEN_HEADERS = {"content-length", "transfer-encoding", "connection"}
 
 Fire = Callable[[Function, str], Awaitable[None]]
@@ -40,7 +41,7 @@ def create_application(runtime: Runtime, keys: Keys, options: HostOptions, fire:
     return Starlette(
         routes=[
             Path("/admin/functions/{name}", listener.admin, methods=["POST"]),
-            Path("/{path:path}", listener.serve, methods=_METHODS),
+            Mount("/", listener.any_method),
         ]
     )
 
@@ -55,6 +56,13 @@ class _Listener:
         self._fire = fire
         self._routes = build_routes(runtime.functions, options.route_prefix)
         self._pending: set[asyncio.Task[None]] = set()
+
+    async def any_method(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI application behind every path: a method that no route has is no other than a path that none has."""
+        if scope["type"] == "http":
+            await (await self.serve(Request(scope, receive, send)))(scope, receive, send)
+        else:
+            await Response(status_code=404)(scope, receive, send)
 
     async def serve(self, request: Request) -> Response:
         """The app's functions by their routes."""
