@@ -16,10 +16,10 @@ import azure.functions as func
 
 from bench.connected import current_nonce, notification
 from bench.counting import counted
-from mailsync.adapters.storage.queue import decode_hint
 from mailsync.adapters.storage.services import QUEUE, queue_service
 from mailsync.bootstrap import app
 from mailsync.clock import utc_now
+from mailsync.schedule.hints import decode_hint
 from mailsync.schedule.records import Hint
 from webhook_receiver.blueprint import graph_notifications
 

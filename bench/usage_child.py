@@ -23,8 +23,8 @@ from bench.calls_child import services
 from bench.connected import current_nonce, notification
 from bench.counting import Calls, counted
 from mailsync import bootstrap
-from mailsync.adapters.storage.queue import decode_hint
 from mailsync.adapters.storage.services import QUEUE, queue_service
+from mailsync.schedule.hints import decode_hint
 from sandbox.client import Control, message_rows
 from sandbox.run import ADDRESS
 from sandbox.state import load_state

@@ -10,7 +10,7 @@ blueprint = func.Blueprint()  # type: ignore[no-untyped-call]  # azure.functions
 @blueprint.queue_trigger(arg_name="message", queue_name="mailbox-sync", connection="MAIL_STORAGE")
 def sync_mailbox(message: func.QueueMessage) -> None:
     """Brings one mailbox up to date, or wakes a share of those that are due."""
-    from mailsync.adapters.storage.queue import decode_hint
+    from mailsync.schedule.hints import decode_hint
 
     app().worker.run(decode_hint(message.get_body()))
 
@@ -18,6 +18,6 @@ def sync_mailbox(message: func.QueueMessage) -> None:
 @blueprint.queue_trigger(arg_name="message", queue_name="mailbox-sync-poison", connection="MAIL_STORAGE")
 def record_poisoned_hint(message: func.QueueMessage) -> None:
     """Records on its mailbox a hint that failed too often."""
-    from mailsync.adapters.storage.queue import decode_poison
+    from mailsync.schedule.hints import decode_poison
 
     app().worker.poisoned(decode_poison(message.get_body()))

@@ -7,10 +7,11 @@ import msgspec
 import pytest
 
 from mailsync.adapters.storage.async_queue import AsyncStorageHintQueue
-from mailsync.adapters.storage.queue import StorageHintQueue, decode_hint, decode_poison, encode_hint
+from mailsync.adapters.storage.queue import StorageHintQueue
 from mailsync.adapters.storage.services import QUEUE, queue_service
 from mailsync.errors import Misconfigured, Rejected
 from mailsync.mailboxes.ids import mailbox_id
+from mailsync.schedule.hints import decode_hint, decode_poison, encode_hint
 from mailsync.schedule.records import Hint
 from tests.fakes.queue_and_vault import FakeAsyncHintQueue, FakeHintQueue
 

@@ -146,7 +146,7 @@ def poison(product, hint):
     """Puts a hint on the poison queue, as the host does with one that failed five times."""
     from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
-    from mailsync.adapters.storage.queue import encode_hint
+    from mailsync.schedule.hints import encode_hint
 
     with QueueClient.from_connection_string(
         product.connection_string,

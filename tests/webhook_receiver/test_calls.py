@@ -11,10 +11,10 @@ import azure.functions as func
 import pytest
 
 from mailsync.adapters import azure_sdk
-from mailsync.adapters.storage.queue import decode_hint
 from mailsync.adapters.storage.services import QUEUE, queue_service
 from mailsync.bootstrap import App
 from mailsync.push import client_state
+from mailsync.schedule.hints import decode_hint
 from mailsync.settings import Storage
 from sandbox import constants
 from tests.mailsync.push.test_notifications import BOX, OTHER_BOX, Webhook

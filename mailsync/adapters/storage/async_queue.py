@@ -21,10 +21,11 @@ import aiohttp
 from yarl import URL
 
 from mailsync.adapters.azure_sdk import authorities, converted, credential, refusal
-from mailsync.adapters.storage.queue import LIFETIME, encode_hint, whole_seconds
+from mailsync.adapters.storage.queue import LIFETIME, whole_seconds
 from mailsync.adapters.storage.services import QUEUE, queue_service
 from mailsync.clock import Clock, utc_now
 from mailsync.errors import MailsyncError, RetryLater
+from mailsync.schedule.hints import encode_hint
 from mailsync.schedule.records import Hint
 from mailsync.settings import Storage
 

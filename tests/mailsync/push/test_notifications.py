@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailsync.adapters.graph import notifications as reader
-from mailsync.adapters.storage.queue import decode_hint, encode_hint
 from mailsync.errors import Misconfigured, Rejected, RetryLater
 from mailsync.mailboxes.ids import mailbox_id
 from mailsync.push import client_state
 from mailsync.push.notifications import Accepted, Notifications
+from mailsync.schedule.hints import decode_hint, encode_hint
 from mailsync.schedule.records import Hint
 from mailsync.telemetry import Tally
 from tests.fakes.queue_and_vault import FakeAsyncHintQueue

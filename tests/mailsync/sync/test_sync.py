@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 from msgspec import UNSET
 
-from mailsync.adapters.storage.queue import decode_poison
 from mailsync.errors import AccessDenied, Misconfigured, ReconnectRequired, Rejected, RetryLater, SyncStateLost
 from mailsync.mailboxes.records import Lease, MailboxState, PushState
+from mailsync.schedule.hints import decode_poison
 from mailsync.schedule.records import Hint
 from mailsync.sync import delta_reader
 from mailsync.sync.run import Limits
