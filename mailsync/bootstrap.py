@@ -207,7 +207,6 @@ class App:
     @once
     def synchronizer(self) -> "Synchronizer":
         """What runs a hint."""
-        from mailsync.adapters.storage.message_rows import row_key
         from mailsync.memory import tidy_allocator
         from mailsync.sync.synchronizer import Synchronizer
 
@@ -221,7 +220,6 @@ class App:
             keeper=self.keeper,
             mail=self.mail,
             queue=self.queue,
-            row_key=row_key,
             clock=utc_now,
         )
 

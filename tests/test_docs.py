@@ -10,7 +10,6 @@ import pytest
 
 from mailsync import errors
 from mailsync.adapters.storage import message_columns
-from mailsync.adapters.storage.message_rows import row_key
 from mailsync.adapters.storage.messages import TableMessageStore
 from mailsync.adapters.storage.services import blob_service, table_service
 from mailsync.mailboxes.ids import mailbox_id
@@ -18,6 +17,7 @@ from mailsync.mailboxes.records import Mailbox
 from mailsync.mailboxes.status import mailbox_json
 from mailsync.settings import NAMES
 from mailsync.sync.records import Content, StoredMessage
+from mailsync.sync.row_keys import row_key
 from tests.fakes.graph_mailbox import default_content
 
 ROOT = Path(__file__).parent.parent

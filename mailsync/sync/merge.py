@@ -5,7 +5,6 @@ A history page is only a sighting: it was in the folder when the page was read, 
 more. So a sighting never overrides what delta has said of the message in the same generation.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
@@ -14,19 +13,17 @@ from msgspec import UNSET
 
 from mailsync.mailboxes.records import Folder
 from mailsync.sync.records import Message, StoredMessage
-
-RowKey = Callable[[datetime, str], str]
-"""Makes a row key of the received time and the message id."""
+from mailsync.sync.row_keys import row_key
 
 
 def merge(
-    stored: StoredMessage | None, message: Message, folder: Folder, now: datetime, row_key: RowKey, *, sighting: bool
+    stored: StoredMessage | None, message: Message, folder: Folder, now: datetime, *, sighting: bool
 ) -> StoredMessage | None:
     """The entry to write, or None where nothing changes. `folder.folder_id` must be known."""
     if message.removed:
         return _removed(stored, message.id, folder, now)
     if stored is None or stored.row_key is None:
-        return _new(stored, message, folder, now, row_key, sighting=sighting)
+        return _new(stored, message, folder, now, sighting=sighting)
     if (sighting and settled(stored, folder)) or _is_elsewhere(stored, message, folder):
         return None
     return _updated(stored, message, folder, now)
@@ -47,7 +44,7 @@ def _removed(stored: StoredMessage | None, message_id: str, folder: Folder, now:
 
 
 def _new(
-    stored: StoredMessage | None, message: Message, folder: Folder, now: datetime, row_key: RowKey, *, sighting: bool
+    stored: StoredMessage | None, message: Message, folder: Folder, now: datetime, *, sighting: bool
 ) -> StoredMessage | None:
     received = message.received
     if received is None or received < folder.since:

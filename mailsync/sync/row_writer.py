@@ -10,7 +10,7 @@ from mailsync import optimistic
 from mailsync.clock import Clock
 from mailsync.errors import MailsyncError, Rejected, RetryLater
 from mailsync.mailboxes.records import Folder
-from mailsync.sync.merge import RowKey, merge, says_elsewhere, settled
+from mailsync.sync.merge import merge, says_elsewhere, settled
 from mailsync.sync.ports import MailService, MessageStore
 from mailsync.sync.records import Message, StoredMessage
 from mailsync.telemetry import Event, emit
@@ -42,10 +42,9 @@ class Written:
 class RowWriter:
     """The rows of one mailbox."""
 
-    def __init__(self, mailbox_id: str, messages: MessageStore, row_key: RowKey, clock: Clock) -> None:
+    def __init__(self, mailbox_id: str, messages: MessageStore, clock: Clock) -> None:
         self._mailbox_id = mailbox_id
         self._messages = messages
-        self._row_key = row_key
         self._clock = clock
 
     def find(self, messages: Iterable[Message]) -> dict[str, StoredMessage]:
@@ -141,7 +140,7 @@ class RowWriter:
         entries: dict[str, StoredMessage] = {}
         for message in messages:
             known = entries.get(message.id) or stored.get(message.id)
-            entry = merge(known, message, folder, now, self._row_key, sighting=sighting)
+            entry = merge(known, message, folder, now, sighting=sighting)
             if entry is not None:
                 entries[message.id] = entry
         return list(entries.values())

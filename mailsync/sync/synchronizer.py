@@ -29,7 +29,6 @@ from mailsync.sync import looks, outcome
 from mailsync.sync.decide import BRIEFLY, Later, Skip, Start, decide
 from mailsync.sync.folder_reader import FolderReader, read_folders
 from mailsync.sync.folder_state import whole_seconds
-from mailsync.sync.merge import RowKey
 from mailsync.sync.ports import MailServiceFactory, MessageStore
 from mailsync.sync.row_writer import RowWriter
 from mailsync.sync.run import Limits, Run, following
@@ -53,7 +52,6 @@ class Synchronizer:
         keeper: SubscriptionKeeper,
         mail: MailServiceFactory,
         queue: HintQueue,
-        row_key: RowKey,
         clock: Clock,
         limits: Limits | None = None,
     ) -> None:
@@ -64,7 +62,6 @@ class Synchronizer:
         self._keeper = keeper
         self._mail = mail
         self._queue = queue
-        self._row_key = row_key
         self._clock = clock
         self._limits = limits or Limits()
         self._pace = Pace[str](clock)
@@ -164,7 +161,7 @@ class Synchronizer:
             FolderReader,
             mailbox_id,
             mail=mail,
-            rows=RowWriter(mailbox_id, self._messages, self._row_key, self._clock),
+            rows=RowWriter(mailbox_id, self._messages, self._clock),
             progress=run,
             clock=self._clock,
             alone=len(run.mailbox.folders) == 1,

@@ -3,11 +3,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailsync.adapters.storage.message_rows import row_key
 from mailsync.adapters.storage.messages import TableMessageStore
 from mailsync.errors import StaleWrite
 from mailsync.mailboxes.ids import mailbox_id
 from mailsync.sync.records import Content, Header, Person, StoredMessage
+from mailsync.sync.row_keys import row_key
 from tests.fakes.graph_mailbox import default_content
 from tests.fakes.stores import FakeMessageStore
 

@@ -19,13 +19,13 @@ from mailsync.accounts.rules import (
     unknown_account,
 )
 from mailsync.adapters.storage.message_columns import FIRST_TIME
-from mailsync.adapters.storage.message_rows import row_bound, row_key
 from mailsync.errors import Rejected, StaleWrite
 from mailsync.mailboxes.ids import SHARDS
 from mailsync.mailboxes.ports import MailboxStore
 from mailsync.mailboxes.records import DueMailbox, Mailbox
 from mailsync.one_time import SignInRecord
 from mailsync.sync.records import Content, StoredMessage
+from mailsync.sync.row_keys import row_bound, row_key
 
 
 def all_due(mailboxes: MailboxStore, now: datetime) -> list[DueMailbox]:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from mailsync.adapters.storage.message_rows import row_key
 from mailsync.connect.disconnect import Disconnector
 from mailsync.mailboxes.ids import mailbox_id
 from mailsync.mailboxes.records import Mailbox
@@ -191,7 +190,6 @@ class World:
             keeper=self.keeper,
             mail=self.service.factory,
             queue=self.queue,
-            row_key=row_key,
             clock=self.clock,
             limits=self.limits,
         )

@@ -1,16 +1,16 @@
-"""The table `messages` as data: keys, and texts that do not fit into one property or one row.
+"""The table `messages` as data: texts that do not fit into one property or one row.
 
 Pure functions; `messages.py` does the remote calls. Limits are those of Table Storage:
 https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
 """
 
-import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from mailsync.adapters.storage.message_columns import Value
+from mailsync.sync.row_keys import digest
 
 PROPERTY_UNITS = 32_000
 """UTF-16 units of one text property; Azure's limit is 32,768."""
@@ -21,31 +21,13 @@ ROW_BYTES = 1_000_000
 _MOST_OF_A_NAME = 600
 """Bytes that a property takes besides its value, at the most: a name has 255 characters."""
 
-_END_OF_TIME = 253_402_300_799_999
-"""9999-12-31T23:59:59.999Z in milliseconds since 1970: no later time has four digits of year."""
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CONTINUATION = re.compile(r"(.*\D)([1-9]\d*)")
 
 
-def row_key(received: datetime, message_id: str) -> str:
-    """The RowKey of a message: newest first in key order, the same for the same message always."""
-    return f"{_prefix(received)}-{_digest(message_id)[:32]}"
-
-
-def row_bound(since: datetime) -> str:
-    """All messages received at `since` or later, and no others, have a RowKey below this."""
-    return f"{_prefix(since)}."  # the full stop follows the hyphen
-
-
-def index_key(message_id: str) -> str:
-    """The RowKey of a message's index entry. Ids that differ in case only stay apart."""
-    return f"i{_digest(message_id)}"
-
-
 def blob_name(mailbox_id: str, message_id: str, column: str) -> str:
     """The blob, in the container `message-bodies`, of a text that exceeds its row."""
-    return f"{mailbox_id}/{_digest(message_id)}-{column}.txt"
+    return f"{mailbox_id}/{digest(message_id)}-{column}.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +112,6 @@ def _continuations(name: str, properties: Mapping[str, Value]) -> Iterator[str]:
     while isinstance(part := properties.get(f"{name}{number}"), str):
         yield part
         number += 1
-
-
-def _prefix(moment: datetime) -> str:
-    milliseconds = (moment - _EPOCH) // timedelta(milliseconds=1)
-    return f"m{_END_OF_TIME - milliseconds:015d}"
-
-
-def _digest(message_id: str) -> str:
-    return hashlib.sha256(message_id.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _clean(text: str) -> str:

@@ -16,6 +16,7 @@ from mailsync.adapters.storage.entities import MOST_CHANGES, Change, Entity, tex
 from mailsync.once import once
 from mailsync.settings import Storage
 from mailsync.sync.records import StoredMessage
+from mailsync.sync.row_keys import index_key, row_bound, row_key
 from mailsync.threads import Threads
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class TableMessageStore:
         A filter that names several keys would read fewer answers, but the service scans the partition for it:
         https://learn.microsoft.com/azure/storage/tables/table-storage-design-for-query
         """
-        keys = {id_: message_rows.row_key(received, id_) for id_, received in sought.items() if received}
+        keys = {id_: row_key(received, id_) for id_, received in sought.items() if received}
         entries = {entry.message_id: entry for entry in self._indexed(mailbox_id, sought.keys() - keys.keys())}
         keys |= {id_: entry.row_key for id_, entry in entries.items() if entry.row_key}
         names = None if whole else _BARE
@@ -92,7 +93,7 @@ class TableMessageStore:
         `not` and the contrary hold for a property that is missing too: rows of the first version have neither.
         """
         condition = (
-            f"PartitionKey eq {text(mailbox_id)} and RowKey ge 'm' and RowKey lt {text(message_rows.row_bound(since))}"
+            f"PartitionKey eq {text(mailbox_id)} and RowKey ge 'm' and RowKey lt {text(row_bound(since))}"
             f" and parentFolderId eq {text(folder_id)}"
             f" and not (generation ge {generation}) and not (removedGeneration gt 0)"
         )
@@ -100,7 +101,7 @@ class TableMessageStore:
 
     def _indexed(self, mailbox_id: str, message_ids: Iterable[str]) -> list[StoredMessage]:
         def read(message_id: str) -> Entity | None:
-            return self._table.get(mailbox_id, message_rows.index_key(message_id))
+            return self._table.get(mailbox_id, index_key(message_id))
 
         return [_entry(found) for found in self._each(read, dict.fromkeys(message_ids)) if found]
 
@@ -183,7 +184,7 @@ def _index(mailbox_id: str, message: StoredMessage) -> dict[str, Any]:
     """Where the row is; where there is none yet, what will be said of it."""
     index = {
         "PartitionKey": mailbox_id,
-        "RowKey": message_rows.index_key(message.message_id),
+        "RowKey": index_key(message.message_id),
         "messageId": message.message_id,
     }
     if message.row_key:

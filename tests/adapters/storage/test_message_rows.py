@@ -8,10 +8,7 @@ from mailsync.adapters.storage.message_rows import (
     PROPERTY_UNITS,
     ROW_BYTES,
     blob_name,
-    index_key,
     join,
-    row_bound,
-    row_key,
     split,
 )
 from mailsync.mailboxes.ids import mailbox_id
@@ -89,29 +86,3 @@ def test_a_column_whose_blob_is_lost_is_missing():
 def test_a_row_of_columns_without_end_is_an_error():
     with pytest.raises(ValueError, match="cannot be stored"):
         split({f"column_{n}_": "x" * 100 for n in range(5000)}, BOX, "id")
-
-
-def received_of(key):
-    return datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC) - timedelta(milliseconds=int(key[1:16]))
-
-
-@given(MOMENTS, MOMENTS, st.text(), st.text())
-def test_row_keys_sort_newest_first(one, other, first_id, second_id):
-    first, second = row_key(one, first_id), row_key(other, second_id)
-    assert len(first) == len(second)
-    if one - other >= timedelta(milliseconds=1):
-        assert first < second
-    assert timedelta() <= one - received_of(first) < timedelta(milliseconds=1)
-    assert (first < row_bound(other)) == (received_of(first) >= received_of(row_key(other, "")))
-
-
-@given(st.text(), st.text())
-def test_keys_are_deterministic_and_hold_no_forbidden_character(first_id, second_id):
-    moment = datetime(2026, 11, 25, tzinfo=UTC)
-    for key in (row_key(moment, first_id), index_key(first_id)):
-        assert key.replace("-", "").isalnum()
-        assert key.isascii()
-    assert (index_key(first_id) == index_key(second_id)) == (first_id == second_id)
-    assert (row_key(moment, first_id) == row_key(moment, second_id)) == (first_id == second_id)
-    assert row_key(moment, first_id)[0] == "m"
-    assert index_key(first_id)[0] == "i"

@@ -11,7 +11,6 @@ from mailsync.adapters import azure_sdk
 from mailsync.adapters.azure_identity import Identity
 from mailsync.adapters.key_vault.secrets import VaultSecrets
 from mailsync.adapters.storage.async_queue import AsyncStorageHintQueue
-from mailsync.adapters.storage.message_rows import row_key
 from mailsync.adapters.storage.messages import TableMessageStore
 from mailsync.adapters.storage.queue import StorageHintQueue
 from mailsync.adapters.storage.services import blob_service, create_all, queue_service, table_service
@@ -20,6 +19,7 @@ from mailsync.mailboxes.ids import mailbox_id
 from mailsync.schedule.records import Hint
 from mailsync.settings import Storage
 from mailsync.sync.records import Content, StoredMessage
+from mailsync.sync.row_keys import row_key
 from sandbox import constants
 from tests.mailsync.connect.sign_in import SETTINGS
 from tests.sandbox.conftest import microsoft365, signing_key, stand_in, tls_files, world

@@ -10,7 +10,7 @@ from mailsync.adapters import azure_sdk
 from mailsync.adapters.storage import blobs, mailbox_rows, tables
 from mailsync.adapters.storage.entities import Change
 from mailsync.adapters.storage.mailboxes import TableMailboxStore
-from mailsync.adapters.storage.message_rows import blob_name, index_key, row_key
+from mailsync.adapters.storage.message_rows import blob_name
 from mailsync.adapters.storage.messages import TableMessageStore
 from mailsync.adapters.storage.services import BODIES, blob_service, table_service
 from mailsync.adapters.storage.signins import TableSignInStore
@@ -21,6 +21,7 @@ from mailsync.mailboxes.records import DueMailbox, Mailbox
 from mailsync.one_time import SignInRecord
 from mailsync.settings import Storage
 from mailsync.sync.records import Content, StoredMessage
+from mailsync.sync.row_keys import index_key, row_key
 from tests.fakes.stores import all_due
 
 NOW = datetime(2026, 11, 25, 8, 30, tzinfo=UTC)

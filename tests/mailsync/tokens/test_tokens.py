@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailsync.accounts.records import Account
-from mailsync.adapters.storage.message_rows import row_key
 from mailsync.connect.connector import Connector
 from mailsync.errors import MailsyncError, Misconfigured, ReconnectRequired, RetryLater
 from mailsync.mailboxes.records import Lease, MailboxState, Profile
@@ -60,7 +59,6 @@ def another_instance(world):
         keeper=world.keeper,
         mail=world.service.factory,
         queue=world.queue,
-        row_key=row_key,
         clock=world.clock,
         limits=world.limits,
     )
