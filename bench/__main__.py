@@ -26,7 +26,7 @@ def _rows() -> dict[str, Row]:
     from bench.imports import imports
     from bench.push import push
     from bench.rival import rivals
-    from bench.tick import tick
+    from bench.tick import crush, tick
     from bench.usage import usage
 
     rows: tuple[Row, ...] = (
@@ -38,6 +38,7 @@ def _rows() -> dict[str, Row]:
         idle,
         push,
         tick,
+        crush,
         usage,
         acknowledgement,
         imports,

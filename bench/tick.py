@@ -1,15 +1,21 @@
-"""Row `tick`: the poll timer over many mailboxes of which few are due, against a table of those few alone."""
+"""Row `tick`: the poll timer over many mailboxes of which few are due, against a table of those few alone.
 
+Row `crush`: over as many that are all due at once, by one instance and by two that share them.
+"""
+
+import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import batched, groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.counting import counted
 from bench.measure import Bound, Figure, Say, rounds
-from bench.services import Services
+from bench.services import PROJECT, Services
 from mailsync.adapters.storage import mailbox_rows
 from mailsync.adapters.storage.services import queue_service, table_service
 from mailsync.bootstrap import App
@@ -52,6 +58,74 @@ def _tick(app: App, due: list[Mailbox]) -> tuple[float, int]:
         seconds = time.perf_counter() - started
     assert queued == DUE, queued
     return round(seconds, 3), len(calls.made)
+
+
+def crush(services: Services, number: int, say: Say) -> list[Figure]:
+    """Seconds from the timer's call to the last mark: one instance, two instances. Nobody may be woken twice."""
+    os.environ["REQUESTS_CA_BUNDLE"] = str(services.certificates.ca)
+    environment = services.settings("https://localhost", services.new_azurite())
+    storage = App(environment).settings.storage
+    due = _mailboxes(range(MAILBOXES), -60)
+    both = rounds(
+        number,
+        say,
+        lambda: _crush(environment, storage, due, "tick"),
+        lambda: _crush(environment, storage, due, "tick", "help"),
+    )
+    name = f"tick, {MAILBOXES} due"
+    return [
+        Figure(f"{name}, one instance: seconds", tuple(one.seconds for one, _ in both), Bound(most=30)),
+        Figure(f"{name}, one instance: processor seconds", tuple(one.cpu for one, _ in both), Bound()),
+        Figure(f"{name}, two instances: seconds", tuple(two.seconds for _, two in both), Bound(most=30)),
+        Figure(f"{name}, two instances: part of the second", tuple(two.helped for _, two in both), Bound(least=0.2)),
+        Figure(f"{name}: hints too many", tuple(float(each.doubles) for pair in both for each in pair), Bound(most=0)),
+    ]
+
+
+class _Crush(NamedTuple):
+    """What became of one tick: `helped` is the part of the mailboxes that the second instance woke."""
+
+    seconds: float
+    cpu: float
+    helped: float
+    doubles: int
+
+
+def _crush(environment: dict[str, str], storage: Storage, due: list[Mailbox], *roles: str) -> _Crush:
+    """One tick by instances in processes of their own. Raises RuntimeError where a mailbox was missed."""
+    _reset(storage, due)
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-m", "bench.tick_child", role],
+            env={**os.environ, **environment},
+            cwd=PROJECT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for role in roles
+    ]
+    try:
+        for child in children:
+            assert child.stdout
+            assert child.stdout.readline() == "ready\n"
+        for child in reversed(children):
+            assert child.stdin
+            child.stdin.write("\n")
+            child.stdin.flush()
+        told = [json.loads(child.communicate(timeout=300)[0].splitlines()[-1]) for child in children]
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
+    left = table_service(storage).get_table_client("mailboxes").query_entities("RowKey lt 'due.'", select="queuedAt")
+    if unmarked := sum("queuedAt" not in row for row in left):
+        raise RuntimeError(f"{unmarked} mailboxes were not marked")
+    woken = [each["own"] + each["woken"] for each in told]
+    count = queue_service(storage).get_queue_client("mailbox-sync").get_queue_properties().approximate_message_count
+    doubles = (count or 0) - sum(each["shares"] for each in told) - len(due)
+    seconds = max(each["ended"] for each in told) - told[0]["started"]
+    return _Crush(round(seconds, 2), round(sum(each["cpu"] for each in told), 2), woken[-1] / sum(woken), doubles)
 
 
 def _mailboxes(numbers: Iterable[int], seconds: float) -> list[Mailbox]:

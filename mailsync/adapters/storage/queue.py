@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import threading
 from collections.abc import Sequence
 
 from mailsync.adapters.storage.services import QUEUE, queue_service
@@ -29,6 +30,7 @@ class StorageHintQueue:
         from azure.storage.queue import TextBase64EncodePolicy
 
         self._storage = storage
+        self._sending = threading.Lock()
         service = queue_service(storage)
         self._queue = service.get_queue_client(QUEUE, message_encode_policy=TextBase64EncodePolicy())
 
@@ -46,9 +48,11 @@ class StorageHintQueue:
     def send_all(self, hints: Sequence[tuple[Hint, float]]) -> list[MailsyncError | None]:
         """A call for each hint, on an event loop of its own: the SDK on threads takes eight times the processor time.
 
-        Must not be called from a thread that runs an event loop.
+        Must not be called from a thread that runs an event loop. Of several threads one sends at a time, or all of
+        them would open their connections at once.
         """
         from mailsync.adapters.storage.async_queue import AsyncStorageHintQueue
 
-        queue = AsyncStorageHintQueue(self._storage, connect_timeout=3, read_timeout=5)
-        return asyncio.run(queue.send_all(hints))
+        with self._sending:
+            queue = AsyncStorageHintQueue(self._storage, connect_timeout=3, read_timeout=5)
+            return asyncio.run(queue.send_all(hints))

@@ -36,6 +36,7 @@ class Service:
         self._answers = list(answers)
         self.requests = []
         self.headers = []
+        self.most_open = self._open = 0
 
     @asynccontextmanager
     async def running(self):
@@ -47,6 +48,8 @@ class Service:
                 server.close_clients()
 
     async def _serve(self, reader, writer):
+        self._open += 1
+        self.most_open = max(self._open, self.most_open)
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -66,6 +69,7 @@ class Service:
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
+            self._open -= 1
             writer.close()
 
     async def _trickle(self, writer, where):
@@ -223,3 +227,18 @@ def test_of_many_those_are_left_that_do_not_go_out_in_time(trusted, monkeypatch)
     problems = asyncio.run(sending())
     assert [problem.reason for problem in problems] == ["storage_unavailable"] * 50
     assert len(service.requests) <= 16
+
+
+def test_threads_that_send_many_open_no_more_connections_than_one(trusted):
+    service = Service(CREATED)
+
+    async def sending():
+        async with service.running() as address:
+            queue = StorageHintQueue(
+                Storage(connection_string=f"AccountName=account;AccountKey={KEY};QueueEndpoint={address};")
+            )
+            await asyncio.gather(*(asyncio.to_thread(queue.send_all, [(HINT, 0)] * 40) for _ in range(6)))
+
+    asyncio.run(sending())
+    assert len(service.requests) == 240
+    assert service.most_open <= 32, "those of one that ends and of the next"
