@@ -89,7 +89,12 @@ def test_the_schemas_example_reads_a_mailbox(storage):
 
 def test_the_sample_of_local_settings_names_settings_only():
     names = json.loads((ROOT / "local.settings.sample.json").read_text())["Values"].keys()
-    host = {"FUNCTIONS_WORKER_RUNTIME", "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", "AzureWebJobsStorage"}
+    host = {
+        "FUNCTIONS_WORKER_RUNTIME",
+        "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT",
+        "AzureWebJobsStorage",
+        "AzureWebJobsDisableHomepage",
+    }
     assert names - host <= set(NAMES)
 
 
