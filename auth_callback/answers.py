@@ -7,6 +7,7 @@ import azure.functions as func
 
 from mailsync.bootstrap import app
 from mailsync.errors import MailsyncError, Misconfigured
+from mailsync.reasons import Reason
 from mailsync.telemetry import Event, Tallies
 from web.headers import with_https_only
 
@@ -39,7 +40,7 @@ def _failed(error: Exception) -> func.HttpResponse:
 
     kind, place = type(error).__qualname__, _place(error.__traceback__)
     _told.emit(Event.UNEXPECTED_ERROR, f"{kind} {place}", type=kind, at=place)
-    return pages.failed(UNEXPECTED, "unexpected_error")
+    return pages.failed(UNEXPECTED, Reason.UNEXPECTED_ERROR)
 
 
 def _place(traceback: TracebackType | None) -> str:

@@ -8,6 +8,7 @@ import azure.functions as func
 from auth_callback.answers import answer
 from mailsync.bootstrap import app
 from mailsync.errors import Rejected
+from mailsync.reasons import Reason
 from web.answers import redirect
 from web.cookies import set_on, value_of
 from web.forms import check_origin, form
@@ -80,7 +81,7 @@ def auth_callback_admin_consent(req: func.HttpRequest) -> func.HttpResponse:
             return pages.admin_refused()
         if req.params.get("admin_consent", "").lower() == "true":
             return pages.approved()
-        raise Rejected("bad_answer", "Only an administrator's approval comes by GET.")
+        raise Rejected(Reason.BAD_ANSWER, "Only an administrator's approval comes by GET.")
 
     return answer(req, told)
 

@@ -12,6 +12,7 @@ from auth_callback.progress import describe
 from auth_callback.refusals import REFUSALS, Refusal, refusal_for
 from mailsync.connect.connector import Connection
 from mailsync.errors import MailsyncError, RetryLater
+from mailsync.reasons import Reason
 from mailsync.tokens.records import ALL_SCOPES
 from web.pages import page
 
@@ -95,7 +96,7 @@ def refused(error: MailsyncError, approval_url: str | None = None) -> func.HttpR
 
 
 def failed(
-    refusal: Refusal, reason: str, detail: str = "", approval: dict[str, str] | None = None
+    refusal: Refusal, reason: Reason, detail: str = "", approval: dict[str, str] | None = None
 ) -> func.HttpResponse:
     """A refusal's page under a reason of the caller's choice."""
     values = {"refusal": refusal, "reason": reason, "detail": detail, "approval": approval, "scopes": ALL_SCOPES}
@@ -104,7 +105,7 @@ def failed(
 
 def admin_refused() -> func.HttpResponse:
     """The page for an administrator who declined, or whose approval failed."""
-    return failed(REFUSALS["admin_declined"], "admin_declined")
+    return failed(REFUSALS[Reason.ADMIN_DECLINED], Reason.ADMIN_DECLINED)
 
 
 def _approval(url: str) -> dict[str, str]:

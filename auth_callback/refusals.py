@@ -4,7 +4,8 @@
 
 from dataclasses import dataclass
 
-from mailsync.errors import MailsyncError, Misconfigured, RetryLater
+from mailsync.errors import MailsyncError, Misconfigured, RetryLater, TokenRefused
+from mailsync.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,49 +42,49 @@ _OTHER = Refusal(
     technical=True,
 )
 
-REFUSALS: dict[str, Refusal] = {
-    "bad_answer": Refusal(
+REFUSALS: dict[Reason, Refusal] = {
+    Reason.BAD_ANSWER: Refusal(
         400,
         "This is not an answer from Microsoft",
         "The page was called in a way that Microsoft’s sign-in never does.",
         "Start again from the link you were given.",
     ),
-    "wrong_site": Refusal(
+    Reason.WRONG_SITE: Refusal(
         403,
         "Start from our own page",
         "Another site tried to start the sign-in for you, so it was stopped.",
         "If you do want to connect your inbox, start here.",
     ),
-    "sign_in_unknown": Refusal(
+    Reason.SIGN_IN_UNKNOWN: Refusal(
         400,
         "This sign-in is not open",
         "It was finished before, or was never begun here. That happens when a page is reloaded or an old tab is used.",
         "If you have already seen the page that says your inbox is connected, all is well. Otherwise start again.",
     ),
-    "sign_in_expired": Refusal(
+    Reason.SIGN_IN_EXPIRED: Refusal(
         400, "The sign-in took too long", "More than ten minutes passed, so it was closed for safety.", _START_AGAIN
     ),
-    "wrong_browser": Refusal(
+    Reason.WRONG_BROWSER: Refusal(
         400,
         "This browser did not begin the sign-in",
         "The sign-in began in another browser or window, or this browser blocks or has lost our cookie.",
         "Start again and stay in one browser. If it happens again, allow cookies for this site.",
     ),
-    "bad_id_token": _UNTRUSTED,
-    "identity_mismatch": _UNTRUSTED,
-    "personal_account": Refusal(
+    Reason.BAD_ID_TOKEN: _UNTRUSTED,
+    Reason.IDENTITY_MISMATCH: _UNTRUSTED,
+    Reason.PERSONAL_ACCOUNT: Refusal(
         403,
         "That is a personal Microsoft account",
         "Only inboxes of a work or school account (Microsoft 365) can be connected.",
         "Start again and choose the account of your marketing inbox.",
     ),
-    "wrong_organization": Refusal(
+    Reason.WRONG_ORGANIZATION: Refusal(
         403,
         "That account belongs to another organization",
         "This app serves inboxes of one organization only, and the account is not part of it.",
         "Start again and choose the account of your marketing inbox.",
     ),
-    "missing_permission": Refusal(
+    Reason.MISSING_PERMISSION: Refusal(
         403,
         "A permission is missing",
         "Microsoft did not grant everything that is needed to read the inbox, so nothing was connected.",
@@ -92,14 +93,14 @@ REFUSALS: dict[str, Refusal] = {
         approval=True,
         technical=True,
     ),
-    "no_refresh_token": Refusal(
+    Reason.NO_REFRESH_TOKEN: Refusal(
         403,
         "Lasting access was not granted",
         "Microsoft let us read the inbox just once, which is of no use for keeping it up to date.",
         "Start again and accept all of the permissions, including the one to keep access.",
         technical=True,
     ),
-    "app_not_in_tenant": Refusal(
+    Reason.APP_NOT_IN_TENANT: Refusal(
         403,
         "Your organization does not have the app",
         "Microsoft says that the app was removed or disabled in your organization, so nothing was connected.",
@@ -107,13 +108,13 @@ REFUSALS: dict[str, Refusal] = {
         approval=True,
         technical=True,
     ),
-    "guest_account": Refusal(
+    Reason.GUEST_ACCOUNT: Refusal(
         403,
         "You signed in as a guest",
         "A guest’s account has no inbox in the organization that it visits.",
         "Start again and sign in with the account in the organization to which the inbox belongs.",
     ),
-    "no_account": Refusal(
+    Reason.NO_ACCOUNT: Refusal(
         403,
         "Siftrock does not expect this inbox",
         "No Siftrock account lists the address you signed in with. We have thrown away the access that Microsoft"
@@ -121,7 +122,7 @@ REFUSALS: dict[str, Refusal] = {
         "Check that you chose the account of the marketing inbox and not your own. If you did, ask your contact at"
         " Siftrock to add its address (the user name it signs in with) to your account.",
     ),
-    "wrong_tenant": Refusal(
+    Reason.WRONG_TENANT: Refusal(
         403,
         "That organization is not the one we know",
         "Inboxes of this domain are connected from another Microsoft 365 organization. We have thrown away the"
@@ -129,7 +130,7 @@ REFUSALS: dict[str, Refusal] = {
         f"If your organization has moved: {_ASK}",
         again=False,
     ),
-    "wrong_user": Refusal(
+    Reason.WRONG_USER: Refusal(
         403,
         "That address was connected by another user",
         "It belongs to a Microsoft 365 user whom we know, and you signed in as another with the same address. We have"
@@ -137,14 +138,14 @@ REFUSALS: dict[str, Refusal] = {
         f"If the inbox was made anew, or its address was given to you: {_ASK}",
         again=False,
     ),
-    "odd_address": Refusal(
+    Reason.ODD_ADDRESS: Refusal(
         403,
         "We cannot read that user name",
         "The user name that Microsoft gave us has a domain in other letters than Microsoft 365 allows. We have thrown"
         " away the access that Microsoft gave us.",
         f"Start again with the account of the marketing inbox. If it happens again: {_ASK}",
     ),
-    "other_account": Refusal(
+    Reason.OTHER_ACCOUNT: Refusal(
         409,
         "This inbox is connected elsewhere",
         "It already belongs to another Siftrock account, and is never moved without notice. Its connection is as"
@@ -153,7 +154,7 @@ REFUSALS: dict[str, Refusal] = {
         again=False,
     ),
     # Microsoft's answer is the same after "Cancel" and after its page "Need admin approval".
-    "consent_declined": Refusal(
+    Reason.CONSENT_DECLINED: Refusal(
         400,
         "Consent was not given",
         "Either the request was declined on Microsoft’s page, or that page said that an administrator has to approve"
@@ -163,29 +164,29 @@ REFUSALS: dict[str, Refusal] = {
         approval=True,
         technical=True,
     ),
-    "code_expired": Refusal(
+    Reason.CODE_EXPIRED: Refusal(
         400,
         "The sign-in has run out",
         "Microsoft’s answer came too late or had been used already, so nothing was connected.",
         _START_AGAIN,
         technical=True,
     ),
-    "sign_in_failed": _OTHER,
-    "mailbox_not_enabled": Refusal(
+    Reason.SIGN_IN_FAILED: _OTHER,
+    Reason.MAILBOX_NOT_ENABLED: Refusal(
         403,
         "That account has no inbox",
         "It can sign in, but no Exchange Online mailbox belongs to it, or its licence for one has lapsed.",
         "Start again with the account of the marketing inbox, or ask your administrator to give this one a mailbox"
         " with a valid licence.",
     ),
-    "access_denied": Refusal(
+    Reason.ACCESS_DENIED: Refusal(
         403,
         "Microsoft does not let us read the inbox",
         "The sign-in worked, but access was refused right after it. Nothing was connected.",
         f"Start again. If it happens again: {_ASK}",
         technical=True,
     ),
-    "admin_approval_required": Refusal(
+    Reason.ADMIN_APPROVAL_REQUIRED: Refusal(
         403,
         "Your administrator has to approve the app first",
         "Your organization does not let people give these permissions themselves. Nothing was connected.",
@@ -193,7 +194,7 @@ REFUSALS: dict[str, Refusal] = {
         approval=True,
         technical=True,
     ),
-    "conditional_access": Refusal(
+    Reason.CONDITIONAL_ACCESS: Refusal(
         403,
         "Your organization’s rules stopped the sign-in",
         "A conditional access policy did not allow it, for example because of this device, network or country.",
@@ -202,7 +203,7 @@ REFUSALS: dict[str, Refusal] = {
         technical=True,
     ),
     # Anybody can call this page up, and nothing of the answer is checked: so it tells no fact.
-    "admin_declined": Refusal(
+    Reason.ADMIN_DECLINED: Refusal(
         400,
         "If the app was not approved, it still can be",
         "Microsoft sends administrators here who declined to approve the app for their organization, or whose approval"
@@ -235,7 +236,7 @@ UNEXPECTED = Refusal(
 
 def refusal_for(error: MailsyncError) -> Refusal:
     """The page for an error: by what must be done, then by its reason."""
-    if isinstance(error, RetryLater) or error.reason == "graph_unauthorized":
+    if isinstance(error, RetryLater | TokenRefused):
         return _BUSY
     if isinstance(error, Misconfigured):
         return _OURS

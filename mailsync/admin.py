@@ -24,6 +24,7 @@ from mailsync.mailboxes.status import (
     mailbox_row,
     table,
 )
+from mailsync.reasons import Reason
 from mailsync.terminal import Parser, say, to_json
 
 
@@ -91,10 +92,14 @@ def _find(text: str) -> Mailbox:
     else:
         found = [mailbox for mailbox in app().mailboxes.list() if mailbox.address.lower() == text.lower()]
     if not found:
-        raise Rejected("unknown_mailbox", f"No mailbox `{text}` is connected; `mailbox list` shows those that are.")
+        raise Rejected(
+            Reason.UNKNOWN_MAILBOX, f"No mailbox `{text}` is connected; `mailbox list` shows those that are."
+        )
     if len(found) > 1:
         ids = ", ".join(sorted(mailbox.id for mailbox in found))
-        raise Rejected("ambiguous_mailbox", f"Several mailboxes have the address `{text}`; name one by its id: {ids}")
+        raise Rejected(
+            Reason.AMBIGUOUS_MAILBOX, f"Several mailboxes have the address `{text}`; name one by its id: {ids}"
+        )
     return found[0]
 
 

@@ -10,21 +10,18 @@
     ├── SyncStateLost      Graph no longer knows the delta link: enumerate afresh
     └── FilterRefused      Graph does not accept the delta filter: enumerate without it
 
-Every error carries a `reason`: a stable snake_case code that is shown on pages, in status and in
-telemetry. Messages never hold a token, code, secret, cookie or address.
+Every error carries a `reason`, which is for people: pages, status and telemetry show it. What the program itself
+decides by is the class, so refusals that want an answer of their own have classes below these. Messages never hold a
+token, code, secret, cookie or address.
 """
 
-FOLDER_NOT_FOUND = "folder_not_found"
-"""The reason of a Rejected for a folder that a mailbox lacks; its other folders are read all the same."""
-
-LICENSE_LAPSED = "license_lapsed"
-"""The reason of a Rejected for a mailbox without a valid licence: it is tried again daily, for it may get one."""
+from mailsync.reasons import Reason
 
 
 class MailsyncError(Exception):
     """The root. `reason` is the stable code, `message` a sentence that names the thing and the remedy."""
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(f"{reason}: {message}")
         self.reason = reason
         self.message = message
@@ -33,13 +30,49 @@ class MailsyncError(Exception):
 class RetryLater(MailsyncError):
     """Temporary. `retry_after` is in seconds, None where the other side named no time."""
 
-    def __init__(self, reason: str, message: str, retry_after: float | None = None) -> None:
+    def __init__(self, reason: Reason, message: str, retry_after: float | None = None) -> None:
         super().__init__(reason, message)
         self.retry_after = retry_after
 
 
+class Throttled(RetryLater):
+    """A service has had enough of this app's requests, whatever they ask for."""
+
+
+class FolderUnfinished(RetryLater):
+    """The reading of one folder came to no end; that says nothing of the mailbox's other folders."""
+
+
+class GraphUnavailable(RetryLater):
+    """Graph is away, or cannot give just what was asked for."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(Reason.GRAPH_UNAVAILABLE, message, retry_after)
+
+
+class GraphUnreachable(RetryLater):
+    """No whole answer of Graph's came."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.GRAPH_UNREACHABLE, message)
+
+
+class GraphForbidden(RetryLater):
+    """403 without a code that says so, as gateways before Graph give it."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(Reason.GRAPH_FORBIDDEN, message, retry_after)
+
+
 class AccessDenied(MailsyncError):
     """Graph denies access. Lapsed licences and faults of Microsoft's look the same and pass; a lost grant lasts."""
+
+
+class TokenRefused(AccessDenied):
+    """Graph refuses a token that was just renewed. As a rule it passes, and the mailbox's owner can do nothing."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.GRAPH_UNAUTHORIZED, message)
 
 
 class ReconnectRequired(MailsyncError):
@@ -53,7 +86,7 @@ class Misconfigured(MailsyncError):
     alarm.
     """
 
-    def __init__(self, reason: str, message: str, *, hearsay: bool = False) -> None:
+    def __init__(self, reason: Reason, message: str, *, hearsay: bool = False) -> None:
         super().__init__(reason, message)
         self.hearsay = hearsay
 
@@ -62,22 +95,78 @@ class Rejected(MailsyncError):
     """Will never succeed as it stands."""
 
 
+class FolderNotFound(Rejected):
+    """The mailbox lacks the folder; its other folders are read all the same."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.FOLDER_NOT_FOUND, message)
+
+
+class LicenseLapsed(Rejected):
+    """The mailbox has no valid licence. It is tried again daily, for it may get one."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.LICENSE_LAPSED, message)
+
+
+class ForeignLink(Rejected):
+    """A link of Graph's leads to another host, and is not followed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.FOREIGN_LINK, message)
+
+
+class GraphRefused(Rejected):
+    """Graph does not do what was asked, for no cause known here."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.GRAPH_REFUSED, message)
+
+
+class SubscriptionGone(Rejected):
+    """Graph has the subscription no longer."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.SUBSCRIPTION_GONE, message)
+
+
+class SubscriptionExists(Rejected):
+    """Graph has one of the same kind already, and takes no second."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.SUBSCRIPTION_EXISTS, message)
+
+
+class SubscriptionTooLong(Rejected):
+    """Graph refuses the life that is asked for."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.SUBSCRIPTION_TOO_LONG, message)
+
+
+class BadNotifications(Rejected):
+    """What was posted to the webhook is no collection of notifications."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.BAD_NOTIFICATIONS, message)
+
+
 class StaleWrite(MailsyncError):
     """A conditional write met a newer record, or a record that should not exist yet."""
 
     def __init__(self, message: str) -> None:
-        super().__init__("stale_write", message)
+        super().__init__(Reason.STALE_WRITE, message)
 
 
 class SyncStateLost(MailsyncError):
     """Graph answered 410, `syncStateNotFound` or `resyncRequired`, or refused a delta link without a known code."""
 
     def __init__(self, message: str) -> None:
-        super().__init__("sync_state_lost", message)
+        super().__init__(Reason.SYNC_STATE_LOST, message)
 
 
 class FilterRefused(MailsyncError):
     """Graph answered 400 to a delta query because of its `$filter`."""
 
     def __init__(self, message: str) -> None:
-        super().__init__("filter_refused", message)
+        super().__init__(Reason.FILTER_REFUSED, message)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from mailsync.errors import Misconfigured
+from mailsync.reasons import Reason
 
 NAMES = (
     "PUBLIC_BASE_URL",
@@ -183,7 +184,7 @@ class _Reader:
 
     def finish(self) -> None:
         if self._problems:
-            raise Misconfigured("bad_settings", "; ".join(self._problems))
+            raise Misconfigured(Reason.BAD_SETTINGS, "; ".join(self._problems))
 
 
 def _is_https(text: str, origin: bool) -> bool:

@@ -12,6 +12,7 @@ import azure.functions as func
 
 from mailsync.bootstrap import app
 from mailsync.errors import MailsyncError, Rejected, RetryLater, StaleWrite
+from mailsync.reasons import Reason
 from mailsync.telemetry import Event, emit
 from web.answers import as_json, problem
 
@@ -20,7 +21,7 @@ RETRY_AFTER = 30
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]  # azure.functions leaves it untyped
 _keyed = func.AuthLevel.FUNCTION
-_REFUSALS = {"bad_mailbox_id": 400, "unknown_mailbox": 404}
+_REFUSALS = {Reason.BAD_MAILBOX_ID: 400, Reason.UNKNOWN_MAILBOX: 404}
 
 
 @blueprint.route(route="api/mailboxes/{mailboxId}/disconnect", methods=["POST"], auth_level=_keyed)
@@ -32,7 +33,9 @@ def disconnect_mailbox(req: func.HttpRequest) -> func.HttpResponse:
         from mailsync.mailboxes.ids import is_mailbox_id
 
         if not is_mailbox_id(mailbox_id):
-            raise Rejected("bad_mailbox_id", "A mailbox id is two GUIDs joined by a hyphen; `mailbox list` shows them.")
+            raise Rejected(
+                Reason.BAD_MAILBOX_ID, "A mailbox id is two GUIDs joined by a hyphen; `mailbox list` shows them."
+            )
         left = app().disconnector.disconnect(mailbox_id)
         return {"mailboxId": mailbox_id, "state": "disconnected", "subscriptionsLeft": left or None}
 

@@ -9,7 +9,19 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 LAYERS = (
-    {"errors", "settings", "telemetry", "clock", "memory", "once", "one_time", "optimistic", "terminal", "threads"},
+    {
+        "errors",
+        "settings",
+        "telemetry",
+        "clock",
+        "memory",
+        "once",
+        "one_time",
+        "optimistic",
+        "reasons",
+        "terminal",
+        "threads",
+    },
     {"accounts", "tokens", "mailboxes"},
     {"push", "schedule"},
     {"connect", "sync"},

@@ -5,6 +5,7 @@ from urllib.parse import parse_qsl, urlsplit
 import azure.functions as func
 
 from mailsync.errors import Rejected
+from mailsync.reasons import Reason
 
 LARGEST_FORM = 65_536
 """Bytes; Microsoft's answers are a few thousand long."""
@@ -39,7 +40,7 @@ def check_origin(request: func.HttpRequest) -> None:
     origin = request.headers.get("Origin", "null")
     foreign = site not in ("same-origin", "none") if site else origin not in ("null", _origin(request.url))
     if foreign:
-        raise Rejected("wrong_site", "The sign-in was started from another site.")
+        raise Rejected(Reason.WRONG_SITE, "The sign-in was started from another site.")
 
 
 def _origin(url: str) -> str:
@@ -48,4 +49,4 @@ def _origin(url: str) -> str:
 
 
 def _bad_answer() -> Rejected:
-    return Rejected("bad_answer", "The answer is not a form as Microsoft sends it.")
+    return Rejected(Reason.BAD_ANSWER, "The answer is not a form as Microsoft sends it.")

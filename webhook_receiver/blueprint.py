@@ -9,7 +9,7 @@ https://learn.microsoft.com/graph/change-notifications-delivery-webhooks
 import azure.functions as func
 
 from mailsync.bootstrap import app
-from mailsync.errors import MailsyncError, Misconfigured
+from mailsync.errors import BadNotifications, MailsyncError, Misconfigured
 from mailsync.telemetry import Event, Tally, emit
 from web.answers import as_text
 
@@ -47,9 +47,9 @@ async def _answer(req: func.HttpRequest) -> func.HttpResponse:
         return as_text(413, f"A body has {LARGEST_BODY} bytes at the most.")
     try:
         await app().notifications.receive(body)
+    except BadNotifications as error:
+        return as_text(400, error.message)
     except MailsyncError as error:
-        if error.reason == "bad_notifications":
-            return as_text(400, error.message)
         _tell(error)
         return as_text(503, "", {"Retry-After": RETRY_AFTER})
     return as_text(202, "")

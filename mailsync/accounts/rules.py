@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from mailsync.accounts.records import Account
 from mailsync.errors import Rejected
+from mailsync.reasons import Reason
 
 MOST_CLAIMS = 90
 """Addresses and domains of one account: all its rows are written in one transaction of at most 100."""
@@ -44,11 +45,11 @@ def normal_address(text: str) -> str:
     local, at, domain = text.strip().rpartition("@")
     odd = any(c.isspace() or not c.isprintable() for c in local) or unicodedata.normalize("NFKC", local) != local
     if not (local and at) or "@" in local or odd or len(text) > 320:
-        raise Rejected("bad_address", f"`{text}` is not an address.")
+        raise Rejected(Reason.BAD_ADDRESS, f"`{text}` is not an address.")
     try:
         return f"{local.lower()}@{normal_domain(domain)}"
     except Rejected as error:
-        raise Rejected("bad_address", f"`{text}` is not an address.") from error
+        raise Rejected(Reason.BAD_ADDRESS, f"`{text}` is not an address.") from error
 
 
 def normal_claim(text: str) -> str:
@@ -59,11 +60,11 @@ def normal_claim(text: str) -> str:
 def normal_account(account: Account) -> Account:
     """The account as it is stored, each claim once. Raises Rejected where a part of it cannot be stored."""
     if not _ID.fullmatch(account.id):
-        raise Rejected("bad_account_id", f"`{account.id}`: an account id has letters, digits, dots, - and _ only.")
+        raise Rejected(Reason.BAD_ACCOUNT_ID, f"`{account.id}`: an account id has letters, digits, dots, - and _ only.")
     addresses = tuple(dict.fromkeys(map(normal_address, account.addresses)))
     domains = tuple(dict.fromkeys(map(normal_domain, account.domains)))
     if len(addresses) + len(domains) > MOST_CLAIMS:
-        raise Rejected("too_many_claims", f"An account has {MOST_CLAIMS} addresses and domains at the most.")
+        raise Rejected(Reason.TOO_MANY_CLAIMS, f"An account has {MOST_CLAIMS} addresses and domains at the most.")
     tenants = {normal_domain(domain): tenant.lower() for domain, tenant in account.tenant_ids.items()}
     mailboxes = {normal_address(address): identity.lower() for address, identity in account.mailbox_ids.items()}
     return replace(account, addresses=addresses, domains=domains, tenant_ids=tenants, mailbox_ids=mailboxes)
@@ -74,10 +75,10 @@ def released(account: Account, claim: str) -> Account:
     claim = normal_claim(claim)
     if claim not in (*account.addresses, *account.domains):
         raise Rejected(
-            "unknown_claim", f"Account {account.id} does not claim {claim}; `account list` shows what it does."
+            Reason.UNKNOWN_CLAIM, f"Account {account.id} does not claim {claim}; `account list` shows what it does."
         )
     if claim not in (*account.tenant_ids, *account.mailbox_ids):
-        raise Rejected("not_pinned", f"{claim} is free already: nobody has connected by it since it was released.")
+        raise Rejected(Reason.NOT_PINNED, f"{claim} is free already: nobody has connected by it since it was released.")
     return replace(
         account,
         tenant_ids={domain: tenant for domain, tenant in account.tenant_ids.items() if domain != claim},
@@ -87,19 +88,19 @@ def released(account: Account, claim: str) -> Account:
 
 def id_taken(account_id: str) -> Rejected:
     """The refusal of an id that an account has."""
-    return Rejected("already_claimed", f"The id {account_id} is taken; `account list` shows by whom.")
+    return Rejected(Reason.ALREADY_CLAIMED, f"The id {account_id} is taken; `account list` shows by whom.")
 
 
 def claims_taken(holders: Mapping[str, str]) -> Rejected:
     """The refusal of addresses and domains that accounts have: account ids by claim."""
     taken = ", ".join(f"{claim} belongs to account {holder}" for claim, holder in holders.items())
-    return Rejected("already_claimed", f"{taken}; each address and domain has one account.")
+    return Rejected(Reason.ALREADY_CLAIMED, f"{taken}; each address and domain has one account.")
 
 
 def unknown_account(account_id: str) -> Rejected:
     """The refusal of an id that no account has."""
-    return Rejected("unknown_account", f"There is no account {account_id}; `account list` shows those that are.")
+    return Rejected(Reason.UNKNOWN_ACCOUNT, f"There is no account {account_id}; `account list` shows those that are.")
 
 
 def _bad_domain(text: str) -> Rejected:
-    return Rejected("bad_domain", f"`{text}` is not a domain name, or not one that is stored as it was typed.")
+    return Rejected(Reason.BAD_DOMAIN, f"`{text}` is not a domain name, or not one that is stored as it was typed.")

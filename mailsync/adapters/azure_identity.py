@@ -19,8 +19,7 @@ from azure.identity import AzureCliCredential, ManagedIdentityCredential
 from mailsync.adapters.azure_sdk import CONNECT_TIMEOUT, LONGEST_WAIT, READ_TIMEOUT, RETRIES, session
 from mailsync.adapters.http import retry_after
 from mailsync.errors import MailsyncError, Misconfigured, RetryLater
-
-REASON = "identity_unavailable"
+from mailsync.reasons import Reason
 
 
 def is_passing(status: int) -> bool:
@@ -70,13 +69,19 @@ class Identity:
         except MailsyncError:
             raise
         except _Passing as error:
-            raise RetryLater(REASON, str(error)) from error
+            raise RetryLater(Reason.IDENTITY_UNAVAILABLE, str(error)) from error
         except ClientAuthenticationError as error:
-            raise Misconfigured(REASON, f"The app's identity gave no token; {self._remedy}.") from error
+            raise Misconfigured(
+                Reason.IDENTITY_UNAVAILABLE, f"The app's identity gave no token; {self._remedy}."
+            ) from error
         except AzureError as error:
-            raise RetryLater(REASON, f"The identity endpoint is out of reach ({type(error).__name__}).") from error
+            raise RetryLater(
+                Reason.IDENTITY_UNAVAILABLE, f"The identity endpoint is out of reach ({type(error).__name__})."
+            ) from error
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise RetryLater(REASON, "The identity endpoint gave an answer that cannot be read.") from error
+            raise RetryLater(
+                Reason.IDENTITY_UNAVAILABLE, "The identity endpoint gave an answer that cannot be read."
+            ) from error
 
 
 class _Passing(ServiceResponseError):
@@ -99,9 +104,10 @@ class _Transport(RequestsTransport):  # type: ignore[misc]  # the SDK exports it
             return response
         if not is_passing(status):
             raise Misconfigured(
-                REASON, f"The identity endpoint refused ({status}); check AZURE_CLIENT_ID, and that it is assigned."
+                Reason.IDENTITY_UNAVAILABLE,
+                f"The identity endpoint refused ({status}); check AZURE_CLIENT_ID, and that it is assigned.",
             )
         wait = retry_after(response.headers, datetime.now(UTC))
         if wait is not None and wait > LONGEST_WAIT:
-            raise RetryLater(REASON, f"The identity endpoint answered {status}.", wait)
+            raise RetryLater(Reason.IDENTITY_UNAVAILABLE, f"The identity endpoint answered {status}.", wait)
         raise _Passing(f"The identity endpoint answered {status}.")

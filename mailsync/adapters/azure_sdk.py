@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import requests
 import requests.utils
@@ -16,7 +16,8 @@ from azure.core.pipeline.transport import RequestsTransport
 
 from mailsync.adapters.deadlines import DeadlineAdapter
 from mailsync.adapters.http import retry_after
-from mailsync.errors import MailsyncError, Misconfigured, Rejected, RetryLater, StaleWrite
+from mailsync.errors import MailsyncError, Misconfigured, Rejected, RetryLater, StaleWrite, Throttled
+from mailsync.reasons import Reason
 
 if TYPE_CHECKING:
     from mailsync.adapters.azure_identity import Identity
@@ -30,6 +31,35 @@ RETRIES = 3
 LONGEST_WAIT = 10
 """Seconds; a service that asks for a longer wait gets it, but from the queue and not from a sleeping thread."""
 
+type Service = Literal["storage", "key_vault"]
+"""Whose answer it is."""
+
+
+class _Reasons(NamedTuple):
+    throttled: Reason
+    unavailable: Reason
+    forbidden: Reason
+    missing: Reason
+    refused: Reason
+
+
+_REASONS: dict[Service, _Reasons] = {
+    "storage": _Reasons(
+        Reason.STORAGE_THROTTLED,
+        Reason.STORAGE_UNAVAILABLE,
+        Reason.STORAGE_FORBIDDEN,
+        Reason.STORAGE_MISSING,
+        Reason.STORAGE_REFUSED,
+    ),
+    "key_vault": _Reasons(
+        Reason.KEY_VAULT_THROTTLED,
+        Reason.KEY_VAULT_UNAVAILABLE,
+        Reason.KEY_VAULT_FORBIDDEN,
+        Reason.KEY_VAULT_MISSING,
+        Reason.KEY_VAULT_REFUSED,
+    ),
+}
+
 _BUSY = {408, 429, 500, 502, 503, 504}
 
 
@@ -39,7 +69,9 @@ class Transport(RequestsTransport):  # type: ignore[misc]  # the SDK exports it 
     The SDK's retry policies sleep for as long as Retry-After says, without a limit of their own.
     """
 
-    def __init__(self, service: str, connect_timeout: int = CONNECT_TIMEOUT, read_timeout: int = READ_TIMEOUT) -> None:
+    def __init__(
+        self, service: Service, connect_timeout: int = CONNECT_TIMEOUT, read_timeout: int = READ_TIMEOUT
+    ) -> None:
         super().__init__(
             session=session(), session_owner=False, connection_timeout=connect_timeout, read_timeout=read_timeout
         )
@@ -73,47 +105,52 @@ def authorities() -> str:
 
 
 @contextmanager
-def converted(service: str) -> Iterator[None]:
-    """Turns the SDK's errors into the program's; `service`, such as `storage`, begins their reason codes."""
+def converted(service: Service) -> Iterator[None]:
+    """Turns the SDK's errors into the program's; with the reasons of `service`."""
     try:
         yield
     except AzureError as error:
         raise convert(error, service) from error
 
 
-def convert(error: AzureError, service: str) -> MailsyncError:
+def convert(error: AzureError, service: Service) -> MailsyncError:
     """The program's error for one of the SDK's. Its text holds codes only: the SDK's own may quote data."""
     response: Any = error.response if isinstance(error, HttpResponseError) else None
     if response is None:
         if isinstance(error, ClientAuthenticationError):
-            return RetryLater("identity_unavailable", "The managed identity gave no token; is AZURE_CLIENT_ID right?")
-        return RetryLater(f"{service}_unavailable", f"No answer from {service} ({type(error).__name__}).")
+            return RetryLater(
+                Reason.IDENTITY_UNAVAILABLE, "The managed identity gave no token; is AZURE_CLIENT_ID right?"
+            )
+        return RetryLater(_REASONS[service].unavailable, f"No answer from {service} ({type(error).__name__}).")
     status = response.status_code or 0
     if isinstance(error, ClientAuthenticationError) and status < 500 and status not in _BUSY:
         status = 403
     return refusal(service, status, code_of(error), response.headers)
 
 
-def refusal(service: str, status: int, code: str, headers: Mapping[str, str]) -> MailsyncError:
+def refusal(service: Service, status: int, code: str, headers: Mapping[str, str]) -> MailsyncError:
     """The program's error for an answer of this status, with the service's own code."""
+    reasons = _REASONS[service]
     if status in _BUSY or status >= 500:
         return _busy(service, status, retry_after(headers, datetime.now(UTC)))
     if status in (401, 403):
-        return Misconfigured(f"{service}_forbidden", f"{service} refused the app ({code}); check its role assignments.")
+        return Misconfigured(reasons.forbidden, f"{service} refused the app ({code}); check its role assignments.")
     if status == 404:
-        return Misconfigured(f"{service}_missing", f"{service} lacks a table, queue or container ({code}).")
+        return Misconfigured(reasons.missing, f"{service} lacks a table, queue or container ({code}).")
     if status in (409, 412):
         return StaleWrite(f"{service} holds another version ({code})")
-    return Rejected(f"{service}_refused", f"{service} did not accept the request ({status}, {code}).")
+    return Rejected(reasons.refused, f"{service} did not accept the request ({status}, {code}).")
 
 
 def _retry_after(response: Any) -> float | None:
     return retry_after(response.headers, datetime.now(UTC))
 
 
-def _busy(service: str, status: int, seconds: float | None) -> RetryLater:
-    reason = f"{service}_throttled" if status == 429 else f"{service}_unavailable"
-    return RetryLater(reason, f"{service} answered {status}.", seconds)
+def _busy(service: Service, status: int, seconds: float | None) -> RetryLater:
+    said = f"{service} answered {status}."
+    if status == 429:
+        return Throttled(_REASONS[service].throttled, said, seconds)
+    return RetryLater(_REASONS[service].unavailable, said, seconds)
 
 
 def code_of(error: AzureError) -> str:

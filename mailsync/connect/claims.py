@@ -11,6 +11,7 @@ from typing import TypeIs
 from mailsync.errors import Rejected
 from mailsync.mailboxes.ids import is_guid
 from mailsync.mailboxes.records import Profile
+from mailsync.reasons import Reason
 from mailsync.settings import Settings
 from mailsync.tokens.records import GRAPH_SCOPES, Grant
 
@@ -41,9 +42,9 @@ def checked_tenant(claims: Mapping[str, object], settings: Settings, now: dateti
         raise _bad("tid")
     _check_times(claims, now)
     if tenant == CONSUMER_TENANT:
-        raise Rejected("personal_account", "A personal Microsoft account cannot be connected.")
+        raise Rejected(Reason.PERSONAL_ACCOUNT, "A personal Microsoft account cannot be connected.")
     if settings.tenant not in ("organizations", tenant):
-        raise Rejected("wrong_organization", "The inbox belongs to an organization that this app does not serve.")
+        raise Rejected(Reason.WRONG_ORGANIZATION, "The inbox belongs to an organization that this app does not serve.")
     return tenant
 
 
@@ -56,9 +57,9 @@ def check_grant(grant: Grant) -> str:
     granted = {scope.rsplit("/", 1)[-1].lower() for scope in grant.scopes}
     missing = [scope for scope in GRAPH_SCOPES if scope.lower() not in granted]
     if missing:
-        raise Rejected("missing_permission", f"Microsoft did not grant {' and '.join(missing)}.")
+        raise Rejected(Reason.MISSING_PERMISSION, f"Microsoft did not grant {' and '.join(missing)}.")
     if not grant.refresh_token:
-        raise Rejected("no_refresh_token", "Microsoft gave no lasting access (offline_access).")
+        raise Rejected(Reason.NO_REFRESH_TOKEN, "Microsoft gave no lasting access (offline_access).")
     return grant.refresh_token
 
 
@@ -71,11 +72,11 @@ def check_profile(profile: Profile, claims: Mapping[str, object]) -> None:
     """
     object_id = claims.get("oid")
     if object_id is not None and str(object_id).lower() != profile.user_id.lower():
-        raise Rejected("identity_mismatch", "Microsoft's two answers name different users.")
+        raise Rejected(Reason.IDENTITY_MISMATCH, "Microsoft's two answers name different users.")
     if "#ext#" in profile.address.lower():
-        raise Rejected("guest_account", "A guest's account holds no inbox of this organization.")
+        raise Rejected(Reason.GUEST_ACCOUNT, "A guest's account holds no inbox of this organization.")
     if not profile.address.rpartition("@")[2].isascii():
-        raise Rejected("odd_address", "The user principal name's domain is not in ASCII.")
+        raise Rejected(Reason.ODD_ADDRESS, "The user principal name's domain is not in ASCII.")
 
 
 def _check_times(claims: Mapping[str, object], now: datetime) -> None:
@@ -93,4 +94,4 @@ def _is_number(value: object) -> TypeIs[int | float]:
 
 
 def _bad(claim: str) -> Rejected:
-    return Rejected("bad_id_token", f"Microsoft's answer did not pass the check of its claim `{claim}`.")
+    return Rejected(Reason.BAD_ID_TOKEN, f"Microsoft's answer did not pass the check of its claim `{claim}`.")

@@ -20,13 +20,14 @@ from mailsync.accounts.records import Account
 from mailsync.clock import Clock
 from mailsync.connect.claims import check_grant, check_profile, checked_tenant
 from mailsync.connect.seal import SECRET_BYTES, record_key, seal, secret_text, unseal
-from mailsync.errors import LICENSE_LAPSED, MailsyncError, Rejected, RetryLater
+from mailsync.errors import LicenseLapsed, MailsyncError, Rejected, RetryLater
 from mailsync.mailboxes.hold import MailboxHold
 from mailsync.mailboxes.ids import mailbox_id
 from mailsync.mailboxes.leases import Leases
 from mailsync.mailboxes.ports import MailboxStore
 from mailsync.mailboxes.records import Mailbox, MailboxState, Profile
 from mailsync.one_time import SignInRecord, SignInStore
+from mailsync.reasons import Reason
 from mailsync.schedule.ports import HintQueue
 from mailsync.schedule.records import Hint
 from mailsync.settings import Settings
@@ -138,27 +139,27 @@ class Connector:
         state = answer.get("state", "")
         record = self.signins.get(record_key(state)) if state else None
         if record is None:
-            raise Rejected("sign_in_unknown", "No sign-in is waiting for this answer, or it was used already.")
+            raise Rejected(Reason.SIGN_IN_UNKNOWN, "No sign-in is waiting for this answer, or it was used already.")
         if record.expires_at <= self.clock():
-            raise Rejected("sign_in_expired", "The sign-in took longer than ten minutes.")
+            raise Rejected(Reason.SIGN_IN_EXPIRED, "The sign-in took longer than ten minutes.")
         flow = unseal(cookie, _FLOW, record.payload)
         if not self.signins.take(record):
-            raise Rejected("sign_in_unknown", "This answer was used a moment ago.")
+            raise Rejected(Reason.SIGN_IN_UNKNOWN, "This answer was used a moment ago.")
         return msgspec.json.decode(flow, type=dict[str, object])
 
     def _account(self, identity: str, profile: Profile, tenant: str) -> Account:
         claim = self.accounts.claimed_by(profile.address.strip().lower())
         if claim is None:
-            raise Rejected("no_account", "No Siftrock account expects this inbox.")
+            raise Rejected(Reason.NO_ACCOUNT, "No Siftrock account expects this inbox.")
         account, domain = claim
         _check_owner(self.mailboxes.get(identity), account)
         # The first who connects by a claim has it; whoever else comes with its name later is somebody else, such as
         # the next owner of a domain or of a user name that became free.
         if domain is None:
             if self.accounts.pin_mailbox(account.id, profile.address.strip(), identity) != identity:
-                raise Rejected("wrong_user", "The inbox's address was first connected by another user.")
+                raise Rejected(Reason.WRONG_USER, "The inbox's address was first connected by another user.")
         elif self.accounts.pin_tenant(account.id, domain, tenant).lower() != tenant:
-            raise Rejected("wrong_tenant", "The inbox's domain was first connected from another organization.")
+            raise Rejected(Reason.WRONG_TENANT, "The inbox's domain was first connected from another organization.")
         return account
 
     def _keep(self, identity: str, account: Account, profile: Profile, token: StoredToken) -> bool:
@@ -177,7 +178,7 @@ class Connector:
             return mailbox is not None
 
         reread = partial(self.mailboxes.get, identity)
-        contended = RetryLater("mailbox_busy", "The mailbox's record is being written by others.")
+        contended = RetryLater(Reason.MAILBOX_BUSY, "The mailbox's record is being written by others.")
         return optimistic.write(reread(), save, reread, contended=contended, tries=_WRITE_ATTEMPTS)
 
     def _renew(self, hold: MailboxHold, account: Account, profile: Profile, token: StoredToken) -> None:
@@ -207,31 +208,29 @@ class Connector:
 
 def _check_size(answer: Mapping[str, str]) -> None:
     if any(len(value) > _LONGEST.get(name, _LONGEST_OTHER) for name, value in answer.items()):
-        raise Rejected("bad_answer", "The answer is longer than any that Microsoft gives.")
+        raise Rejected(Reason.BAD_ANSWER, "The answer is longer than any that Microsoft gives.")
 
 
 def _check_inbox(mail: MailService) -> None:
     """A user without a mailbox is told here, and not by a sync that nobody sees."""
     try:
         mail.folder_id("inbox")
-    except Rejected as error:
-        if error.reason != LICENSE_LAPSED:
-            raise
+    except LicenseLapsed as error:
         # Whoever has no licence yet has no mailbox yet; a mailbox that once was read may get its licence back.
-        raise Rejected("mailbox_not_enabled", error.message) from error
+        raise Rejected(Reason.MAILBOX_NOT_ENABLED, error.message) from error
 
 
 def _identity(tenant: str, profile: Profile) -> str:
     try:
         return mailbox_id(tenant, profile.user_id)
     except ValueError as error:
-        raise Rejected("identity_mismatch", "Microsoft's answer names no user id.") from error
+        raise Rejected(Reason.IDENTITY_MISMATCH, "Microsoft's answer names no user id.") from error
 
 
 def _check_owner(mailbox: Mailbox | None, account: Account) -> None:
     # Moving an inbox, with all that was read of it, to another account is the operator's decision.
     if mailbox and mailbox.account_id != account.id:
-        raise Rejected("other_account", "The inbox is already connected to another Siftrock account.")
+        raise Rejected(Reason.OTHER_ACCOUNT, "The inbox is already connected to another Siftrock account.")
 
 
 def _stored(refresh_token: str, grant: Grant, now: datetime) -> StoredToken:
@@ -252,7 +251,7 @@ def _connected(existing: Mailbox | None, identity: str, account: Account, profil
         state=MailboxState.ACTIVE,
         granted_at=now,
         next_poll_at=now,
-        not_before=None if mailbox.last_error_reason == LICENSE_LAPSED else mailbox.not_before,
+        not_before=None if mailbox.last_error_reason == Reason.LICENSE_LAPSED else mailbox.not_before,
         denied_since=None,
         denials=0,
         last_error_at=None,

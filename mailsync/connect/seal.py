@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from mailsync.errors import Rejected
+from mailsync.reasons import Reason
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
@@ -41,11 +42,11 @@ def unseal(secret: str | None, label: str, sealed: str) -> bytes:
 
     message = "The sign-in was begun in another browser, or its cookie is missing."
     if secret is None or not _SECRET.fullmatch(secret):
-        raise Rejected("wrong_browser", message)
+        raise Rejected(Reason.WRONG_BROWSER, message)
     try:
         return _fernet(secret, label).decrypt(sealed)
     except InvalidToken as error:
-        raise Rejected("wrong_browser", message) from error
+        raise Rejected(Reason.WRONG_BROWSER, message) from error
 
 
 def _fernet(secret: str, label: str) -> "Fernet":

@@ -11,6 +11,7 @@ from mailsync.errors import Rejected, RetryLater, StaleWrite
 from mailsync.mailboxes.hold import MailboxHold
 from mailsync.mailboxes.ports import MailboxStore
 from mailsync.mailboxes.records import Mailbox
+from mailsync.reasons import Reason
 
 _PATIENCE = 45.0
 """Seconds to wait for a run that has the mailbox: longer than its budget, far below the 230 that a request may take."""
@@ -40,13 +41,13 @@ class Leases:
         while True:
             mailbox = self.mailboxes.get(mailbox_id)
             if mailbox is None:
-                raise Rejected("unknown_mailbox", "There is no such mailbox.")
+                raise Rejected(Reason.UNKNOWN_MAILBOX, "There is no such mailbox.")
             with suppress(StaleWrite):  # somebody was faster, with the lease or with a reservation
                 if mailbox.lease is None or mailbox.lease.expires_at <= self.clock():
                     return MailboxHold(replace(mailbox, reserved_until=None), self.mailboxes, self.clock)
                 self._reserve(mailbox)
             if waited >= _PATIENCE:
-                raise RetryLater("mailbox_busy", "The mailbox is being synced; try again in a minute.", _TRY_AGAIN)
+                raise RetryLater(Reason.MAILBOX_BUSY, "The mailbox is being synced; try again in a minute.", _TRY_AGAIN)
             self.sleep(pause)
             waited += pause
             pause = min(pause * 2, _LONGEST_PAUSE)

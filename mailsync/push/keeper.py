@@ -12,13 +12,23 @@ from functools import partial
 import msgspec
 
 from mailsync.clock import Clock
-from mailsync.errors import FOLDER_NOT_FOUND, MailsyncError, ReconnectRequired, Rejected, RetryLater, StaleWrite
+from mailsync.errors import (
+    FolderNotFound,
+    MailsyncError,
+    ReconnectRequired,
+    RetryLater,
+    StaleWrite,
+    SubscriptionExists,
+    SubscriptionGone,
+    SubscriptionTooLong,
+)
 from mailsync.mailboxes.hold import MailboxHold
 from mailsync.mailboxes.records import Folder, Mailbox, Subscription
 from mailsync.push import client_state
 from mailsync.push import state as push
 from mailsync.push.ports import SigningKeys, SubscriptionService, SubscriptionServiceFactory
 from mailsync.push.state import Step
+from mailsync.reasons import Reason
 from mailsync.schedule.records import Hint
 from mailsync.settings import Settings
 from mailsync.telemetry import Event, emit
@@ -78,7 +88,7 @@ class SubscriptionKeeper:
         """Notes that push is silent, where the run that `hint` woke has found mail that Graph never told of."""
         now = self._clock()
         if push.is_silent(hold.mailbox, hint, arrived, now):
-            self._degrade(hold, push.SILENT, None, detail="Graph did not tell of mail that a poll has found.")
+            self._degrade(hold, Reason.SILENT, None, detail="Graph did not tell of mail that a poll has found.")
 
     def retire(self, mailbox_id: str, subscriptions: Iterable[Subscription]) -> None:
         """Deletes subscriptions that nothing needs any more, as far as Graph lets it: one that stays ends by itself."""
@@ -105,9 +115,7 @@ class SubscriptionKeeper:
     def _tend_or_miss(self, hold: MailboxHold, folder: Folder, step: Step) -> None:
         try:
             self._tend(hold, folder, step)
-        except Rejected as error:
-            if error.reason != FOLDER_NOT_FOUND:
-                raise
+        except FolderNotFound as error:
             hold.change(partial(push.missing, name=folder.name, reason=error.reason))
 
     def _tend(self, hold: MailboxHold, folder: Folder, step: Step) -> None:
@@ -129,10 +137,8 @@ class SubscriptionKeeper:
         """Renews; False where Graph has it no longer."""
         try:
             expires_at = self._granted(partial(service.renew, kept.id))
-        except Rejected as error:
-            if error.reason == "subscription_gone":
-                return False
-            raise
+        except SubscriptionGone:
+            return False
         renewed = msgspec.structs.replace(kept, expires_at=expires_at, renewed_at=self._clock())
         hold.change(partial(push.subscribed, name=folder.name, subscription=renewed))
         return True
@@ -148,8 +154,8 @@ class SubscriptionKeeper:
         hold.ensure()
         try:
             subscription_id, expires_at = self._granted(ask)
-        except Rejected as error:
-            if error.reason != "subscription_exists" or not _make_room(folder, service):
+        except SubscriptionExists:
+            if not _make_room(folder, service):
                 raise
             subscription_id, expires_at = self._granted(ask)
         now = self._clock()
@@ -167,8 +173,8 @@ class SubscriptionKeeper:
         """What Graph grants of the life asked for, or of the older cap where it refuses that."""
         try:
             return ask(self._clock() + self._life)
-        except Rejected as error:
-            if error.reason != "subscription_too_long" or self._life <= _OLDER_CAP:
+        except SubscriptionTooLong:
+            if self._life <= _OLDER_CAP:
                 raise
         return ask(self._clock() + _OLDER_CAP)
 
@@ -176,7 +182,7 @@ class SubscriptionKeeper:
         token = partial(self._tokens.token, mailbox_id, _LASTING)
         return self._subscriptions(token, partial(self._tokens.fresh, mailbox_id))
 
-    def _degrade(self, hold: MailboxHold, reason: str, retry_after: float | None, *, detail: str) -> None:
+    def _degrade(self, hold: MailboxHold, reason: Reason, retry_after: float | None, *, detail: str) -> None:
         hold.change(partial(push.degraded, reason=reason, now=self._clock(), retry_after=retry_after))
         mailbox = hold.mailbox
         emit(Event.PUSH_DEGRADED, mailbox=mailbox.id, reason=reason, failures=mailbox.push_failures, detail=detail)

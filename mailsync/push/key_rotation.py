@@ -14,6 +14,7 @@ from mailsync.mailboxes.ports import MailboxStore
 from mailsync.mailboxes.records import Mailbox
 from mailsync.push import state as push
 from mailsync.push.ports import SigningKeys
+from mailsync.reasons import Reason
 from mailsync.telemetry import Event, emit
 
 AGE = timedelta(days=30)
@@ -66,7 +67,13 @@ class KeyRotation:
         if saved is None:
             return False
         failures = saved.push_failures
-        emit(Event.PUSH_DEGRADED, mailbox=saved.id, reason=push.KEY_DROPPED, failures=failures, detail=_KEY_DROPPED)
+        emit(
+            Event.PUSH_DEGRADED,
+            mailbox=saved.id,
+            reason=Reason.SIGNING_KEY_DROPPED,
+            failures=failures,
+            detail=_KEY_DROPPED,
+        )
         return True
 
     def _degrade(self, mailbox: Mailbox) -> Mailbox | None:

@@ -20,6 +20,7 @@ from mailsync.push.client_state import FindKey
 from mailsync.push.door import Door
 from mailsync.push.ports import NotificationReader, SigningKeys
 from mailsync.push.records import Notification
+from mailsync.reasons import Reason
 from mailsync.schedule.ports import AsyncHintQueue
 from mailsync.schedule.records import MESSAGE_ID, MOST_CREATED, MOST_SUBSCRIPTIONS, SUBSCRIPTION_ID, Hint
 from mailsync.telemetry import Event, Tally, emit
@@ -88,7 +89,7 @@ class Notifications:
             async with asyncio.timeout(self._seconds):
                 accepted = await self._receive(body)
         except TimeoutError as error:
-            raise RetryLater("notifications_late", "The hints could not be queued in time.") from error
+            raise RetryLater(Reason.NOTIFICATIONS_LATE, "The hints could not be queued in time.") from error
         # Told here and not on a thread: the worker knows by the task which invocation a log line is of.
         self._odd += accepted.odd
         if forged := self._forged.add(accepted.forged):

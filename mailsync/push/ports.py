@@ -11,9 +11,9 @@ from mailsync.tokens.ports import GetToken
 class SubscriptionService(Protocol):
     """Graph's change-notification subscriptions, as one signed-in user.
 
-    Raises RetryLater, AccessDenied; Rejected('subscription_gone') for one that is no more,
-    Rejected('subscription_exists') for a second of the same kind, Rejected('subscription_too_long') where Graph
-    refuses the life asked for, other Rejected (quota, handshake failed) with reasons of their own.
+    Raises RetryLater, AccessDenied; SubscriptionGone for one that is no more, SubscriptionExists for a second of the
+    same kind, SubscriptionTooLong where Graph refuses the life asked for, FolderNotFound for a folder that the mailbox
+    lacks, other Rejected (quota, handshake failed) with reasons of their own.
     """
 
     def create(self, folder: str, client_state: str, expires_at: datetime) -> tuple[str, datetime]:
@@ -51,7 +51,7 @@ class NotificationReader(Protocol):
     def read_tolerantly(self, body: bytes) -> tuple[Sequence[Notification], int]:
         """The notifications of a POST in which something is odd, and how many of its items are none; slow.
 
-        Raises Rejected `bad_notifications`.
+        Raises BadNotifications.
         """
         ...
 

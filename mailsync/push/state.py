@@ -13,13 +13,8 @@ from zlib import crc32
 import msgspec
 
 from mailsync.mailboxes.records import Folder, Mailbox, MailboxState, PushState, Subscription
+from mailsync.reasons import Reason
 from mailsync.schedule.records import Hint
-
-SILENT = "silent"
-"""The reason of a push that is subscribed to and yet did not tell of new mail."""
-
-KEY_DROPPED = "signing_key_dropped"
-"""The reason of a push whose notifications cannot be verified any more."""
 
 _LATE = timedelta(minutes=4)
 """Graph tells of a message within three minutes
@@ -45,7 +40,7 @@ def step(mailbox: Mailbox, folder: Folder, hint: Hint, now: datetime) -> Step:
         return Step.NONE
     if kept is None or kept.expires_at <= now:
         return Step.CREATE
-    if not kept.key_id or (mailbox.push_reason == SILENT and mailbox.push_retry_at):
+    if not kept.key_id or (mailbox.push_reason == Reason.SILENT and mailbox.push_retry_at):
         return Step.RECREATE
     return Step.RENEW if _wants_renewed(hint, kept) or _renewal_due(mailbox, kept) <= now else Step.NONE
 
@@ -61,7 +56,7 @@ def is_asked_for(mailbox: Mailbox, hint: Hint) -> bool:
     Mail that Graph tells of is wanted where push was silent: it shows that push is well again.
     """
     wanted = any(one.id in hint.removed or _wants_renewed(hint, one) for one in subscriptions(mailbox))
-    return wanted or (hint.is_of_mail and mailbox.push_reason == SILENT)
+    return wanted or (hint.is_of_mail and mailbox.push_reason == Reason.SILENT)
 
 
 def noted(mailbox: Mailbox, hint: Hint) -> Mailbox:
@@ -75,12 +70,12 @@ def noted(mailbox: Mailbox, hint: Hint) -> Mailbox:
         return mailbox
     last = mailbox.last_notification_at
     mailbox = replace(mailbox, last_notification_at=max(last, hint.at) if last else hint.at)
-    return _healthy(mailbox) if mailbox.push_reason == SILENT and is_subscribed(mailbox) else mailbox
+    return _healthy(mailbox) if mailbox.push_reason == Reason.SILENT and is_subscribed(mailbox) else mailbox
 
 
 def settled(mailbox: Mailbox) -> Mailbox:
     """Every step went well. One that was silent is healthy only once Graph has told of something."""
-    if mailbox.push_reason == SILENT:
+    if mailbox.push_reason == Reason.SILENT:
         return replace(mailbox, push_retry_at=None)
     return _healthy(mailbox) if is_subscribed(mailbox) else replace(mailbox, push_retry_at=None)
 
@@ -113,7 +108,7 @@ def orphaned(mailbox: Mailbox, is_dropped: Callable[[str], bool]) -> Mailbox:
 
 def due(mailbox: Mailbox, now: datetime) -> Mailbox:
     """The record of a mailbox whose signing key was dropped: not to be relied on, and seen to at once."""
-    degraded = replace(mailbox, push=PushState.DEGRADED, push_reason=KEY_DROPPED, push_retry_at=None)
+    degraded = replace(mailbox, push=PushState.DEGRADED, push_reason=Reason.SIGNING_KEY_DROPPED, push_retry_at=None)
     return replace(degraded, next_poll_at=now) if mailbox.state is MailboxState.ACTIVE else degraded
 
 

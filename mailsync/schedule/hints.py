@@ -7,6 +7,7 @@ import msgspec
 from mailsync.clock import Clock, utc_now
 from mailsync.errors import Rejected
 from mailsync.mailboxes.ids import is_mailbox_id
+from mailsync.reasons import Reason
 from mailsync.schedule.records import Hint
 
 LONGEST_AHEAD = timedelta(hours=1)
@@ -26,11 +27,11 @@ def decode_hint(body: bytes | str, clock: Clock = utc_now) -> Hint:
     try:
         hint = msgspec.json.decode(body, type=Hint)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise Rejected("bad_hint", "The queue message is not a hint.") from error
+        raise Rejected(Reason.BAD_HINT, "The queue message is not a hint.") from error
     if not is_mailbox_id(hint.mailbox_id) or hint.at.tzinfo is None:
-        raise Rejected("bad_hint", "The queue message names no mailbox, or a time without its zone.")
+        raise Rejected(Reason.BAD_HINT, "The queue message names no mailbox, or a time without its zone.")
     if hint.at.year not in _YEARS or hint.at > clock() + LONGEST_AHEAD:
-        raise Rejected("bad_hint", "The queue message is of a time that cannot be.")
+        raise Rejected(Reason.BAD_HINT, "The queue message is of a time that cannot be.")
     return hint
 
 

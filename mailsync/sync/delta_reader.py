@@ -16,8 +16,9 @@ from typing import NamedTuple, NoReturn
 from msgspec import UNSET
 
 from mailsync.clock import Clock
-from mailsync.errors import FilterRefused, MailsyncError, Rejected, RetryLater
+from mailsync.errors import FilterRefused, FolderUnfinished, ForeignLink, MailsyncError, Rejected, RetryLater
 from mailsync.mailboxes.records import Folder, History
+from mailsync.reasons import Reason
 from mailsync.sync.folder_state import (
     LONG_PATIENCE,
     PATIENCE,
@@ -85,10 +86,10 @@ class DeltaReader:
         while True:
             try:
                 return self._pages()
+            except ForeignLink:
+                self._count_astray()
+                raise
             except MailsyncError as error:
-                if isinstance(error, Rejected) and error.reason == "foreign_link":
-                    self._count_astray()
-                    raise
                 if not is_of_the_page(error):
                     raise
                 self._ask_for_less(error)
@@ -259,7 +260,7 @@ class DeltaReader:
         self.state.become(tries=tries, page_size=size or folder.page_size)
         first = next(iter(refused.values()))
         message = f"{len(refused)} messages could not be fetched whole: {first.message}"
-        raise RetryLater("messages_unread", message, max(waits, default=None))
+        raise FolderUnfinished(Reason.MESSAGES_UNREAD, message, max(waits, default=None))
 
     def _tell_refused(self, read: Read, message_id: str, error: MailsyncError) -> None:
         entry = read.stored.get(message_id)
@@ -319,7 +320,7 @@ class DeltaReader:
     def _leads_nowhere(self, message: str) -> NoReturn:
         wait = min(_FIRST_WAIT * 2.0 ** min(self.state.folder.astray, 16), _LONGEST_WAIT)
         self._count_astray()
-        raise RetryLater("delta_endless", message, wait)
+        raise FolderUnfinished(Reason.DELTA_ENDLESS, message, wait)
 
     def _count_astray(self) -> None:
         """After several times at which the round led nowhere, another enumeration may lead on."""

@@ -8,7 +8,16 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from mailsync.clock import Clock
-from mailsync.errors import FOLDER_NOT_FOUND, MailsyncError, Rejected, RetryLater, SyncStateLost
+from mailsync.errors import (
+    FolderNotFound,
+    FolderUnfinished,
+    ForeignLink,
+    GraphRefused,
+    GraphUnavailable,
+    GraphUnreachable,
+    MailsyncError,
+    SyncStateLost,
+)
 from mailsync.mailboxes.records import Folder
 from mailsync.sync.delta_reader import DeltaReader
 from mailsync.sync.folder_state import FolderState
@@ -18,11 +27,8 @@ from mailsync.sync.row_writer import RowWriter
 from mailsync.sync.run import Run
 from mailsync.telemetry import Event, emit
 
-_OF_ONE_FOLDER = {
-    *("graph_unavailable", "graph_unreachable", "graph_refused", "foreign_link", "sync_state_lost"),
-    *("delta_endless", "messages_unread", "history_short"),
-}
-"""Reasons of failures that say nothing of a mailbox's other folders."""
+_OF_ONE_FOLDER = (FolderUnfinished, SyncStateLost, GraphUnavailable, GraphUnreachable, GraphRefused, ForeignLink)
+"""Failures that say nothing of a mailbox's other folders."""
 
 
 class FolderReader:
@@ -61,14 +67,14 @@ class FolderReader:
         delta = DeltaReader(self._state, self._clock, self._alone, backfill, last_success)
         try:
             return _round_or_two(delta)
-        except Rejected as error:
-            if error.reason != FOLDER_NOT_FOUND or self.folder.folder_id is None:
+        except FolderNotFound as error:
+            if self.folder.folder_id is None:
                 return self._lack(error)
         # What the link led to is gone; by its name there may be another.
         delta.restart(folder_id=None)
         try:
             return _round_or_two(delta)
-        except Rejected as error:
+        except FolderNotFound as error:
             return self._lack(error)
 
     def history(self) -> bool:
@@ -78,14 +84,12 @@ class FolderReader:
             return True
         try:
             HistoryReader(self._state).walk()
-        except Rejected as error:
+        except FolderNotFound as error:
             return self._lack(error)
         return self.folder.complete
 
-    def _lack(self, error: Rejected) -> bool:
-        """Notes that the mailbox lacks the folder, and what was subscribed to with it; any other error is raised."""
-        if error.reason != FOLDER_NOT_FOUND:
-            raise error
+    def _lack(self, error: FolderNotFound) -> bool:
+        """Notes that the mailbox lacks the folder, and with it what was subscribed to."""
         if not self.folder.problem:
             name, reason = self.folder.name, error.reason
             emit(Event.SYNC_FAILED, mailbox=self._state.mailbox_id, reason=reason, folder=name, detail=error.message)
@@ -106,9 +110,7 @@ def read_folders(
     def tried(step: Callable[[], bool]) -> bool | None:
         try:
             return step()
-        except MailsyncError as error:
-            if error.reason not in _OF_ONE_FOLDER:
-                raise
+        except _OF_ONE_FOLDER as error:
             failures.append(error)
             return None
 
@@ -134,4 +136,4 @@ def _round_or_two(delta: DeltaReader) -> bool:
     try:
         return delta.round()
     except SyncStateLost as error:
-        raise RetryLater(error.reason, "Graph dropped a delta link it had just given") from error
+        raise FolderUnfinished(error.reason, "Graph dropped a delta link it had just given") from error

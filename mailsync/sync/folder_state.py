@@ -5,8 +5,17 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from mailsync.errors import MailsyncError, RetryLater
+from mailsync.errors import (
+    FolderUnfinished,
+    GraphRefused,
+    GraphUnavailable,
+    GraphUnreachable,
+    MailsyncError,
+    RetryLater,
+    Throttled,
+)
 from mailsync.mailboxes.records import Folder
+from mailsync.reasons import Reason
 from mailsync.sync.ports import MailService
 from mailsync.sync.records import Message, StoredMessage
 from mailsync.sync.row_writer import RowWriter, Written
@@ -62,7 +71,7 @@ class FolderState:
             return self.tell_refused(message_id, error, stored=True)
         self.become(history=replace(walk, tries=tries)) if walk and walking else self.become(tries=tries)
         wait = error.retry_after if isinstance(error, RetryLater) else None
-        raise RetryLater("messages_unread", f"a message could not be asked for: {error.message}", wait)
+        raise FolderUnfinished(Reason.MESSAGES_UNREAD, f"a message could not be asked for: {error.message}", wait)
 
     def tell_refused(self, message_id: str, error: MailsyncError, *, stored: bool) -> None:
         """Says that a message was passed over. `stored`: as far as it had been shown."""
@@ -79,12 +88,12 @@ class FolderState:
 
 def is_of_the_page(error: MailsyncError) -> bool:
     """Whether a page could not be had for a cause that may lie in a message on it, so that a smaller one may do."""
-    return error.reason in {"graph_unavailable", "graph_unreachable", "graph_refused"}
+    return isinstance(error, GraphUnavailable | GraphUnreachable | GraphRefused)
 
 
 def asks_for_time(error: MailsyncError) -> bool:
     """Whether Graph wants to be left alone for a while."""
-    return isinstance(error, RetryLater) and (error.retry_after is not None or error.reason == "graph_throttled")
+    return isinstance(error, Throttled) or (isinstance(error, RetryLater) and error.retry_after is not None)
 
 
 def smaller(size: int) -> int:

@@ -10,8 +10,9 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from mailsync.errors import MailsyncError, RetryLater
+from mailsync.errors import FolderUnfinished, MailsyncError
 from mailsync.mailboxes.records import History
+from mailsync.reasons import Reason
 from mailsync.sync.folder_state import PATIENCE, FolderState, asks_for_time, completed, is_of_the_page, larger, smaller
 from mailsync.sync.read_ahead import read_ahead
 from mailsync.sync.records import Fetched, HistoryPage, Message
@@ -77,7 +78,7 @@ class HistoryReader:
         tries = self._history.tries + 1
         if tries < PATIENCE:
             self._become(tries=tries)
-            raise RetryLater("history_short", f"Graph counts {total} messages and has shown {history.read}")
+            raise FolderUnfinished(Reason.HISTORY_SHORT, f"Graph counts {total} messages and has shown {history.read}")
         emit(Event.HISTORY_SHORT, mailbox=self.state.mailbox_id, folder=folder.name, read=history.read, counted=total)
 
     def _ask_for_less(self, error: MailsyncError) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from zlib import crc32
 
-from mailsync.errors import LICENSE_LAPSED, MailsyncError, RetryLater
+from mailsync.errors import LicenseLapsed, MailsyncError, RetryLater
 from mailsync.mailboxes.records import Mailbox, MailboxState
 from mailsync.push import state as push
 from mailsync.sync.run import Limits
@@ -101,7 +101,7 @@ def retry_delay(mailbox: Mailbox, error: MailsyncError, limits: Limits) -> float
     """Seconds until the next attempt: what the other side asked for, else doubling with each failure."""
     if isinstance(error, RetryLater) and error.retry_after is not None:
         return min(max(error.retry_after, 1), limits.longest_wait)
-    if error.reason == LICENSE_LAPSED:
+    if isinstance(error, LicenseLapsed):
         return limits.longest_wait
     return min(limits.first_retry * 2.0 ** min(mailbox.failures, 16), limits.longest_retry)
 

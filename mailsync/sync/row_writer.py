@@ -10,6 +10,7 @@ from mailsync import optimistic
 from mailsync.clock import Clock
 from mailsync.errors import MailsyncError, Rejected, RetryLater
 from mailsync.mailboxes.records import Folder
+from mailsync.reasons import Reason
 from mailsync.sync.merge import merge, says_elsewhere, settled
 from mailsync.sync.ports import MailService, MessageStore
 from mailsync.sync.records import Message, StoredMessage
@@ -81,7 +82,7 @@ class RowWriter:
             proven = any(_has_row(stored, message.id) for message in messages)
             return _counted(stored, self._store(entries, proven=proven))
 
-        contended = RetryLater("rows_contended", "rows kept changing while they were written")
+        contended = RetryLater(Reason.ROWS_CONTENDED, "rows kept changing while they were written")
         return optimistic.write(stored, attempt, partial(self._find_anew, messages), contended=contended)
 
     def mark_unseen(

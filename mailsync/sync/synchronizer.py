@@ -21,6 +21,7 @@ from mailsync.mailboxes.ports import MailboxStore
 from mailsync.mailboxes.records import Looking, Mailbox, MailboxState
 from mailsync.push import state as push
 from mailsync.push.keeper import SubscriptionKeeper
+from mailsync.reasons import Reason
 from mailsync.schedule.pace import Pace
 from mailsync.schedule.ports import HintQueue
 from mailsync.schedule.records import Hint
@@ -97,10 +98,12 @@ class Synchronizer:
 
         def save(mailbox: Mailbox | None) -> None:
             if mailbox is not None:
-                self._mailboxes.save(outcome.broken(mailbox, reason="poisoned", message=message, now=self._clock()))
+                self._mailboxes.save(
+                    outcome.broken(mailbox, reason=Reason.POISONED, message=message, now=self._clock())
+                )
 
         reread = partial(self._mailboxes.get, hint.mailbox_id)
-        contended = RetryLater("mailbox_contended", "the mailbox record kept changing while it was written")
+        contended = RetryLater(Reason.MAILBOX_CONTENDED, "the mailbox record kept changing while it was written")
         optimistic.write(reread(), save, reread, contended=contended)
 
     def _put_back(self, hint: Hint, seconds: float, why: str) -> None:
@@ -129,7 +132,7 @@ class Synchronizer:
         except Exception as error:
             # Nobody foresaw it: the queue's retries, and in the end its poison queue, deal with it.
             kind = type(error).__name__
-            run.hold.release(partial(outcome.broken, reason="unexpected", message=kind, now=self._clock()))
+            run.hold.release(partial(outcome.broken, reason=Reason.UNEXPECTED, message=kind, now=self._clock()))
             raise
         else:
             self._keeper.judge(run.hold, hint, run.arrived)

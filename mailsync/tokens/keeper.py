@@ -15,6 +15,7 @@ from mailsync.clock import Clock
 from mailsync.errors import MailsyncError, Misconfigured, ReconnectRequired
 from mailsync.mailboxes.hold import Change
 from mailsync.mailboxes.records import Mailbox
+from mailsync.reasons import Reason
 from mailsync.telemetry import Event, emit
 from mailsync.tokens.ports import Directory, TokenVault
 from mailsync.tokens.records import Grant, StoredToken
@@ -72,7 +73,9 @@ class TokenKeeper:
         self.settle(mailbox_id)
         stored = self._vault.load(mailbox_id)
         if stored is None:
-            raise ReconnectRequired("token_missing", "no token is stored for this mailbox; its owner must connect it")
+            raise ReconnectRequired(
+                Reason.TOKEN_MISSING, "no token is stored for this mailbox; its owner must connect it"
+            )
         grant = self._directory.refresh(stored.refresh_token)
         with self._lock:
             self._grants[mailbox_id] = grant

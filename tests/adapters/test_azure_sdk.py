@@ -15,7 +15,7 @@ from azure.core.rest import HttpRequest
 from azure.core.rest._requests_basic import RestRequestsTransportResponse
 
 from mailsync.adapters.azure_sdk import Transport, convert, converted, credential
-from mailsync.errors import Misconfigured, Rejected, RetryLater, StaleWrite
+from mailsync.errors import Misconfigured, Rejected, RetryLater, StaleWrite, Throttled
 
 
 def refused(status, code=None, **headers):
@@ -39,7 +39,7 @@ def refused(status, code=None, **headers):
         (refused(400, "PropertyValueTooLarge"), Rejected, "storage_refused"),
         (refused(413), Rejected, "storage_refused"),
         (refused(408), RetryLater, "storage_unavailable"),
-        (refused(429), RetryLater, "storage_throttled"),
+        (refused(429), Throttled, "storage_throttled"),
         (refused(500), RetryLater, "storage_unavailable"),
         (refused(503, "ServerBusy"), RetryLater, "storage_unavailable"),
         (refused(507), RetryLater, "storage_unavailable"),

@@ -16,6 +16,7 @@ from mailsync.adapters.graph.mail import GraphClient
 from mailsync.adapters.key_vault.secrets import VaultSecrets
 from mailsync.clock import utc_now
 from mailsync.errors import RetryLater
+from mailsync.reasons import Reason
 from mailsync.settings import Settings
 from tests.adapters.trickle import slow_body, slow_headers, trickling
 
@@ -133,7 +134,7 @@ def test_the_vault_is_unavailable_then(trusted, tls, answer, monkeypatch):
         "MAIL_STORAGE": "UseDevelopmentStorage=true",
     }
     with trickling(answer, tls) as address:
-        vault = VaultSecrets(Settings.load({**environ, "KEY_VAULT_URL": address}))
+        vault = VaultSecrets(Settings.load({**environ, "KEY_VAULT_URL": address}), disabled=Reason.TOKEN_DISABLED)
         with pytest.raises(RetryLater) as error:
             vault.get("name", within=0.1)
     assert error.value.reason == "key_vault_unavailable"

@@ -21,6 +21,7 @@ from mailsync.adapters.entra import errors as entra_errors
 from mailsync.connect import connector as connect_module
 from mailsync.errors import MailsyncError, Misconfigured, ReconnectRequired, Rejected, RetryLater
 from mailsync.mailboxes.records import Folder, MailboxState
+from mailsync.reasons import Reason
 from mailsync.tokens.records import ALL_SCOPES
 from tests.auth_callback.browser import Answer, Browser
 from tests.mailsync.connect.sign_in import MAILBOX, NOW, SECRETS, answer
@@ -373,7 +374,8 @@ def test_every_reason_that_connecting_can_give_has_words_of_its_own():
         "adapters/entra/errors.py",
     )
     source = "".join((package / name).read_text("utf-8") for name in names)
-    reasons = set(re.findall(r'Rejected\(\s*"([a-z_]+)"', source)) | set(entra_errors.AT_SIGN_IN.values())
+    named = re.findall(r"Rejected\(\s*Reason\.([A-Z_]+)", source)
+    reasons = {Reason[name] for name in named} | set(entra_errors.AT_SIGN_IN.values())
     assert {"no_account", "consent_declined", "sign_in_failed", "code_expired"} <= reasons
     assert reasons <= set(REFUSALS)
     assert refusal_for(MailsyncError("unheard_of", "x")).status == 400

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from mailsync.adapters.graph.mail import GraphClient
-from mailsync.errors import RetryLater
+from mailsync.errors import GraphUnavailable
 from sandbox.entra.tokens import graph_token
 from sandbox.exchange import mime
 from tests.fakes.mail_service import FakeMailService
@@ -30,7 +30,7 @@ class FakeBox:
         self._mailbox.update(message_id, is_read=True)
 
     def refuse(self, message_id):
-        self.service.refused[message_id] = RetryLater("graph_unavailable", "it cannot be read")
+        self.service.refused[message_id] = GraphUnavailable("it cannot be read")
 
     def refuse_filters(self):
         self.service.refuse_filter = True

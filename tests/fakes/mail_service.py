@@ -9,7 +9,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from mailsync.errors import FilterRefused, MailsyncError, Rejected, RetryLater, SyncStateLost
+from mailsync.errors import (
+    FilterRefused,
+    FolderNotFound,
+    ForeignLink,
+    GraphUnavailable,
+    MailsyncError,
+    SyncStateLost,
+)
 from mailsync.mailboxes.records import Profile
 from mailsync.sync.records import Content, DeltaPage, Fetched, HistoryPage, Message
 from mailsync.tokens.ports import GetToken
@@ -129,7 +136,7 @@ class FakeMailService:
     def follow_delta(self, link: str, *, size: int = 0) -> DeltaPage:
         self._enter("follow_delta")
         if not link.startswith(_LINKS):
-            raise Rejected("foreign_link", "a delta link leads to another host")
+            raise ForeignLink("a delta link leads to another host")
         kind, _, numbers = link.removeprefix(_LINKS).partition("=")
         number, _, place = numbers.partition(".")
         known = self._rounds[int(number)] if number.isdecimal() and int(number) < len(self._rounds) else None
@@ -174,7 +181,7 @@ class FakeMailService:
         try:
             return self.mailbox.folder_id(folder)
         except KeyError:
-            raise Rejected("folder_not_found", "the mailbox has no such folder") from None
+            raise FolderNotFound("the mailbox has no such folder") from None
 
     def _item(self, message_id: str, names: frozenset[str] | None) -> _Item:
         then = self.mailbox.render(message_id, names, headers=self.headers_in_delta)
@@ -227,7 +234,7 @@ class FakeMailService:
 
     def _fail_for(self, ids: Iterable[str], narrow: bool) -> None:
         if any(message_id in self.unreadable and not (narrow and self.unreadable[message_id]) for message_id in ids):
-            raise RetryLater("graph_unavailable", "Graph answered 500 InternalServerError")
+            raise GraphUnavailable("Graph answered 500 InternalServerError")
 
     def _now(self, item: _Item, folder: str) -> Message:
         mail = self.mailbox.messages.get(item.id)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from mailsync.clock import Clock
-from mailsync.errors import MailsyncError, Rejected
+from mailsync.errors import MailsyncError, SubscriptionExists, SubscriptionGone, SubscriptionTooLong
 from mailsync.tokens.ports import GetToken
 from tests.fakes.faults import Faults
 
@@ -52,7 +52,7 @@ class FakeSubscriptions:
     def create(self, folder: str, client_state: str, expires_at: datetime) -> tuple[str, datetime]:
         self._enter("create")
         if any(held.folder == folder for held in self.alive().values()):
-            raise Rejected("subscription_exists", "there is one of this kind already")
+            raise SubscriptionExists("there is one of this kind already")
         self._check_life(expires_at)
         if self.meanwhile:
             self.meanwhile()
@@ -64,7 +64,7 @@ class FakeSubscriptions:
     def renew(self, subscription_id: str, expires_at: datetime) -> datetime:
         self._enter("renew")
         if (held := self.alive().get(subscription_id)) is None:
-            raise Rejected("subscription_gone", "there is no such subscription")
+            raise SubscriptionGone("there is no such subscription")
         self._check_life(expires_at)
         self.held[subscription_id] = Held(held.folder, held.client_state, expires_at)
         return expires_at
@@ -79,7 +79,7 @@ class FakeSubscriptions:
 
     def _check_life(self, expires_at: datetime) -> None:
         if expires_at > self.clock() + self.cap:
-            raise Rejected("subscription_too_long", "the life asked for is too long")
+            raise SubscriptionTooLong("the life asked for is too long")
 
     def _enter(self, operation: str) -> None:
         self.calls.append(operation)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import azure.functions as func
 import pytest
 
-from mailsync.errors import Misconfigured, Rejected, RetryLater, StaleWrite
+from mailsync.errors import GraphUnavailable, Misconfigured, Rejected, RetryLater, StaleWrite
 from mailsync.mailboxes.records import Lease, MailboxState
 from management import blueprint
 from tests.mailsync.world import BOX, START, World
@@ -58,7 +58,7 @@ def test_a_second_time_does_no_harm(world):
 
 
 def test_why_subscriptions_are_left_is_told(world):
-    world.subscriptions.fail(RetryLater("graph_unavailable", "out"), times=9)
+    world.subscriptions.fail(GraphUnavailable("out"), times=9)
     status, answer, _ = disconnect()
     assert (status, answer["subscriptionsLeft"]) == (200, "graph_unavailable")
     assert world.mailbox.state is MailboxState.DISCONNECTED

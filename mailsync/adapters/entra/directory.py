@@ -17,6 +17,7 @@ from mailsync.adapters import json_reader
 from mailsync.adapters.entra import errors as entra_errors
 from mailsync.clock import Clock
 from mailsync.errors import Misconfigured, Rejected, RetryLater
+from mailsync.reasons import Reason
 from mailsync.settings import Settings, is_loopback
 from mailsync.tokens.records import ALL_SCOPES, GRAPH_SCOPES, AuthorizationRequest, Grant
 
@@ -57,18 +58,18 @@ class EntraDirectory:
         """https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow#redeem-a-code-for-an-access-token."""
         expected, state = str(flow.get("state") or ""), answer.get("state", "")
         if not expected or not hmac.compare_digest(expected.encode(), state.encode("utf-8", "replace")):
-            raise Rejected("bad_answer", "the answer does not belong to the sign-in that was begun here")
+            raise Rejected(Reason.BAD_ANSWER, "the answer does not belong to the sign-in that was begun here")
         if answer.get("error"):
             raise entra_errors.of_browser(answer)
         if not answer.get("code"):
-            raise Rejected("bad_answer", "the answer holds neither a code nor an error")
+            raise Rejected(Reason.BAD_ANSWER, "the answer holds neither a code nor an error")
         app = self._app()
         try:
             result = app.acquire_token_by_auth_code_flow(dict(flow), dict(answer))
         except RuntimeError:  # MSAL's message quotes the nonce, so it ends here
-            raise Rejected("bad_id_token", "the id_token does not belong to this sign-in") from None
+            raise Rejected(Reason.BAD_ID_TOKEN, "the id_token does not belong to this sign-in") from None
         except _MALFORMED:  # an id_token that is none; the message may quote it
-            raise Rejected("bad_id_token", "Entra's id_token could not be read") from None
+            raise Rejected(Reason.BAD_ID_TOKEN, "Entra's id_token could not be read") from None
         if "error" in result:
             raise entra_errors.of_code(result)
         return self._grant(result, result.get("id_token_claims") or {})
@@ -79,7 +80,7 @@ class EntraDirectory:
         try:
             result = app.acquire_token_by_refresh_token(refresh_token, list(GRAPH_SCOPES))
         except _MALFORMED:  # as above
-            raise RetryLater("entra_unavailable", "Entra's id_token could not be read") from None
+            raise RetryLater(Reason.ENTRA_UNAVAILABLE, "Entra's id_token could not be read") from None
         if "error" in result:
             raise entra_errors.of_refresh(result)
         return self._grant(result, {})
@@ -109,7 +110,7 @@ class EntraDirectory:
                 claims=json_reader.whole(claims),
             )
         except (*_MALFORMED, OverflowError):
-            raise RetryLater("entra_unavailable", "Entra's token answer lacks what it must have") from None
+            raise RetryLater(Reason.ENTRA_UNAVAILABLE, "Entra's token answer lacks what it must have") from None
 
     def _app(self) -> "msal.ConfidentialClientApplication":
         with self._lock:
@@ -144,7 +145,7 @@ class EntraDirectory:
             )
         except (ValueError, LookupError) as error:
             message = "Entra does not know the authority; check ENTRA_AUTHORITY_HOST and ENTRA_TENANT"
-            raise Misconfigured("bad_authority", message) from error
+            raise Misconfigured(Reason.BAD_AUTHORITY, message) from error
 
 
 def _assertion(settings: Settings) -> Callable[[], str]:
@@ -152,6 +153,8 @@ def _assertion(settings: Settings) -> Callable[[], str]:
     from mailsync.adapters.azure_identity import Identity
 
     if not settings.identity_client_id:
-        raise Misconfigured("no_app_credential", "set AZURE_CLIENT_ID to the managed identity, or ENTRA_CLIENT_SECRET")
+        raise Misconfigured(
+            Reason.NO_APP_CREDENTIAL, "set AZURE_CLIENT_ID to the managed identity, or ENTRA_CLIENT_SECRET"
+        )
     identity = Identity(settings.identity_client_id)
     return lambda: identity.get_token(_EXCHANGE).token

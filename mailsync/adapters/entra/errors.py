@@ -22,29 +22,30 @@ is tried again for ever; no owner is disconnected by it.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, auto
 
 from mailsync.errors import MailsyncError, Misconfigured, ReconnectRequired, Rejected, RetryLater
 from mailsync.mailboxes.ids import is_guid
+from mailsync.reasons import Reason
 
 
 class Cause(Enum):
-    """What is behind a refusal; with the reason code where a setting is."""
+    """What is behind a refusal."""
 
-    PASSING = "entra_unavailable"
-    OUR_PROOF = "invalid_client"
-    OUR_TENANT = "bad_authority"
-    OUR_PERMISSIONS = "bad_permissions"
-    OUR_REDIRECT_URI = "bad_redirect_uri"
-    OUR_REQUEST = "entra_refused"
-    NOT_IN_TENANT = "app_not_in_tenant"
-    DECLINED = "consent_declined"
-    CONSENT = "consent_required"
-    POLICY = "interaction_required"
-    GRANT = "grant_revoked"
-    WRONG_TENANT = "wrong_organization"
-    PERSONAL_ACCOUNT = "personal_account"
-    UNKNOWN = "unknown"
+    PASSING = auto()
+    OUR_PROOF = auto()
+    OUR_TENANT = auto()
+    OUR_PERMISSIONS = auto()
+    OUR_REDIRECT_URI = auto()
+    OUR_REQUEST = auto()
+    NOT_IN_TENANT = auto()
+    DECLINED = auto()
+    CONSENT = auto()
+    POLICY = auto()
+    GRANT = auto()
+    WRONG_TENANT = auto()
+    PERSONAL_ACCOUNT = auto()
+    UNKNOWN = auto()
 
 
 _REMEDIES = {
@@ -122,22 +123,36 @@ class _Refusal:
     said: str
 
     def ours(self, *, hearsay: bool = False) -> Misconfigured:
-        reason = {
-            Cause.UNKNOWN: Cause.OUR_REQUEST,
-            Cause.NOT_IN_TENANT: Cause.OUR_PROOF,
-            Cause.WRONG_TENANT: Cause.OUR_TENANT,
-            Cause.PERSONAL_ACCOUNT: Cause.OUR_TENANT,
-        }.get(self.cause, self.cause)
-        return Misconfigured(reason.value, f"{self.said}: {_REMEDIES[self.cause]}.", hearsay=hearsay)
+        return Misconfigured(_OURS[self.cause], f"{self.said}: {_REMEDIES[self.cause]}.", hearsay=hearsay)
 
+
+_OURS = {
+    Cause.OUR_PROOF: Reason.INVALID_CLIENT,
+    Cause.OUR_TENANT: Reason.BAD_AUTHORITY,
+    Cause.OUR_PERMISSIONS: Reason.BAD_PERMISSIONS,
+    Cause.OUR_REDIRECT_URI: Reason.BAD_REDIRECT_URI,
+    Cause.OUR_REQUEST: Reason.ENTRA_REFUSED,
+    Cause.NOT_IN_TENANT: Reason.INVALID_CLIENT,
+    Cause.WRONG_TENANT: Reason.BAD_AUTHORITY,
+    Cause.PERSONAL_ACCOUNT: Reason.BAD_AUTHORITY,
+    Cause.UNKNOWN: Reason.ENTRA_REFUSED,
+}
+"""The reason that the operator is given."""
+
+_OF_GRANTS = {
+    Cause.CONSENT: Reason.CONSENT_REQUIRED,
+    Cause.POLICY: Reason.INTERACTION_REQUIRED,
+    Cause.GRANT: Reason.GRANT_REVOKED,
+}
+"""The reason of a grant that works no longer."""
 
 AT_SIGN_IN = {
-    Cause.CONSENT: "admin_approval_required",
-    Cause.POLICY: "conditional_access",
-    Cause.DECLINED: "consent_declined",
-    Cause.GRANT: "code_expired",
-    Cause.WRONG_TENANT: "wrong_organization",
-    Cause.PERSONAL_ACCOUNT: "personal_account",
+    Cause.CONSENT: Reason.ADMIN_APPROVAL_REQUIRED,
+    Cause.POLICY: Reason.CONDITIONAL_ACCESS,
+    Cause.DECLINED: Reason.CONSENT_DECLINED,
+    Cause.GRANT: Reason.CODE_EXPIRED,
+    Cause.WRONG_TENANT: Reason.WRONG_ORGANIZATION,
+    Cause.PERSONAL_ACCOUNT: Reason.PERSONAL_ACCOUNT,
 }
 """The reason that whoever signs in is given."""
 
@@ -150,7 +165,7 @@ def of_browser(answer: Mapping[str, object]) -> MailsyncError:
     """
     refusal = _read(answer)
     if refusal.cause in (Cause.UNKNOWN, Cause.GRANT):
-        return Rejected("sign_in_failed", refusal.said)
+        return Rejected(Reason.SIGN_IN_FAILED, refusal.said)
     return _at_sign_in(refusal, hearsay=True)
 
 
@@ -171,11 +186,11 @@ def of_refresh(answer: Mapping[str, object]) -> MailsyncError:
     """
     refusal = _read(answer)
     if refusal.cause is Cause.PASSING:
-        return RetryLater("entra_unavailable", refusal.said)
+        return RetryLater(Reason.ENTRA_UNAVAILABLE, refusal.said)
     if refusal.cause is Cause.NOT_IN_TENANT:
-        return Rejected("app_not_in_tenant", f"{refusal.said}: {_REMEDIES[refusal.cause]}.")
-    if refusal.cause in (Cause.CONSENT, Cause.POLICY, Cause.GRANT):
-        return ReconnectRequired(refusal.cause.value, refusal.said)
+        return Rejected(Reason.APP_NOT_IN_TENANT, f"{refusal.said}: {_REMEDIES[refusal.cause]}.")
+    if reason := _OF_GRANTS.get(refusal.cause):
+        return ReconnectRequired(reason, refusal.said)
     if refusal.cause is Cause.DECLINED:  # no refresh is declined by anybody
         return _Refusal(Cause.UNKNOWN, refusal.said).ours()
     return refusal.ours()
@@ -183,7 +198,7 @@ def of_refresh(answer: Mapping[str, object]) -> MailsyncError:
 
 def _at_sign_in(refusal: _Refusal, *, hearsay: bool) -> MailsyncError:
     if refusal.cause is Cause.PASSING:
-        return RetryLater("entra_unavailable", refusal.said)
+        return RetryLater(Reason.ENTRA_UNAVAILABLE, refusal.said)
     if reason := AT_SIGN_IN.get(refusal.cause):
         return Rejected(reason, refusal.said)
     return refusal.ours(hearsay=hearsay)

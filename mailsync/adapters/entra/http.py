@@ -14,6 +14,7 @@ from urllib.parse import urlencode, urlsplit
 from mailsync.adapters import http, json_reader
 from mailsync.clock import Clock
 from mailsync.errors import Misconfigured, RetryLater
+from mailsync.reasons import Reason
 
 if TYPE_CHECKING:
     import requests
@@ -56,7 +57,7 @@ class MsalHttp:
         """Token requests, which carry the app's proof, codes and refresh tokens."""
         there = urlsplit(url)
         if (there.scheme, there.netloc.lower()) != (self._host.scheme, self._host.netloc.lower()):
-            raise Misconfigured("bad_authority", "the token endpoint is on another host than ENTRA_AUTHORITY_HOST")
+            raise Misconfigured(Reason.BAD_AUTHORITY, "the token endpoint is on another host than ENTRA_AUTHORITY_HOST")
         return self._send("POST", url, params, headers, data)
 
     def close(self) -> None:
@@ -74,13 +75,13 @@ class MsalHttp:
         try:
             answer = http.call(self._session, method, address, headers=headers, body=data, limit=1024 * 1024)
         except http.Unreachable as error:
-            raise RetryLater("entra_unavailable", f"Entra gave no whole answer ({error})") from error
+            raise RetryLater(Reason.ENTRA_UNAVAILABLE, f"Entra gave no whole answer ({error})") from error
         if answer.status == 429 or answer.status >= 500:
             wait = http.retry_after(answer.headers, self._clock())
-            raise RetryLater("entra_unavailable", f"Entra answered {answer.status}", wait)
+            raise RetryLater(Reason.ENTRA_UNAVAILABLE, f"Entra answered {answer.status}", wait)
         content = None
         with suppress(json_reader.Unreadable):
             content = json_reader.loads(answer.body)
         if not isinstance(content, dict):
-            raise RetryLater("entra_unavailable", f"Entra answered {answer.status} without a JSON object")
+            raise RetryLater(Reason.ENTRA_UNAVAILABLE, f"Entra answered {answer.status} without a JSON object")
         return MsalResponse(answer.status, json.dumps(content), answer.headers)

@@ -12,14 +12,21 @@ import msgspec
 from mailsync.adapters import json_reader
 from mailsync.adapters.http import Answer, retry_after
 from mailsync.errors import (
-    LICENSE_LAPSED,
     AccessDenied,
     FilterRefused,
+    FolderNotFound,
+    GraphForbidden,
+    GraphRefused,
+    GraphUnavailable,
+    LicenseLapsed,
     MailsyncError,
     Rejected,
     RetryLater,
     SyncStateLost,
+    Throttled,
+    TokenRefused,
 )
+from mailsync.reasons import Reason
 
 _LOST = {"syncstatenotfound", "resyncrequired", "syncstateinvalid"}
 _NO_MAILBOX = {"mailboxnotenabledforrestapi", "mailboxnotsupportedforrestapi", "errormailboxnotfound"}
@@ -45,11 +52,8 @@ class _Body(msgspec.Struct, frozen=True):
 
 _decoder = msgspec.json.Decoder(_Body)
 
-THROTTLED = "graph_throttled"
-"""The reason of refusals that speak of the app's requests, and not of what was asked for."""
-
-FRESH_TOKEN_MAY_HELP = frozenset({"graph_unauthorized", "access_denied", "graph_forbidden"})
-"""Reasons of refusals that a new token has been seen to end."""
+FRESH_TOKEN_MAY_HELP = (AccessDenied, GraphForbidden)
+"""Refusals that a new token has been seen to end."""
 
 
 def code_of(answer: Answer) -> str:
@@ -103,32 +107,32 @@ def error_of(operation: str, answer: Answer, now: datetime, *, filtered: bool = 
     if delta and (answer.status == 410 or lower in _LOST):
         return SyncStateLost(said)
     if answer.status == 429 or lower in _BUSY_WITH_US:
-        return RetryLater(THROTTLED, said, retry_after(answer.headers, now))
+        return Throttled(Reason.GRAPH_THROTTLED, said, retry_after(answer.headers, now))
     if answer.status >= 500 or answer.status == 408 or lower in _BUSY or answer.status < 300:
         # An error under a good status is one all the same; parts of a batch come so.
-        return RetryLater("graph_unavailable", said, retry_after(answer.headers, now))
+        return GraphUnavailable(said, retry_after(answer.headers, now))
     if lower in _NO_MAILBOX or (lower == _NO_RESOURCE and operation not in {"messages", "follow_delta"}):
-        return Rejected("mailbox_not_enabled", f"{said}; the account has no Exchange Online mailbox")
+        return Rejected(Reason.MAILBOX_NOT_ENABLED, f"{said}; the account has no Exchange Online mailbox")
     if "license" in lower:
-        return Rejected(LICENSE_LAPSED, f"{said}; the mailbox has no valid licence")
+        return LicenseLapsed(f"{said}; the mailbox has no valid licence")
     if answer.status == 401:
-        return AccessDenied("graph_unauthorized", f"{said}; a fresh token was refused too")
+        return TokenRefused(f"{said}; a fresh token was refused too")
     if lower == "errorquotaexceeded":
         return RetryLater(
-            "mailbox_full", f"{said}; the owner must make room in the mailbox", retry_after(answer.headers, now)
+            Reason.MAILBOX_FULL, f"{said}; the owner must make room in the mailbox", retry_after(answer.headers, now)
         )
     if answer.status == 403 and lower in _DENIED:
-        return AccessDenied("access_denied", f"{said}; access to the mailbox is denied to its user")
+        return AccessDenied(Reason.ACCESS_DENIED, f"{said}; access to the mailbox is denied to its user")
     if answer.status == 403:
         # A gateway's page, an empty code or UnknownError: reported to pass by itself, or with another token.
-        return RetryLater("graph_forbidden", said, retry_after(answer.headers, now))
+        return GraphForbidden(said, retry_after(answer.headers, now))
     if _is_foreign(operation, answer, code):
-        return RetryLater("graph_unavailable", said, retry_after(answer.headers, now))
+        return GraphUnavailable(said, retry_after(answer.headers, now))
     if lower in _NO_FOLDER and operation != "messages":
-        return Rejected("folder_not_found", f"{said}; check MAIL_FOLDERS")
+        return FolderNotFound(f"{said}; check MAIL_FOLDERS")
     if filtered and answer.status == 400:
         return FilterRefused(said)
     if operation == "follow_delta" and answer.status in {400, 404}:
         # Microsoft names only examples of the codes that a link has when its state is gone.
         return SyncStateLost(said)
-    return Rejected("graph_refused", said)
+    return GraphRefused(said)

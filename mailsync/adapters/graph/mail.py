@@ -12,11 +12,11 @@ import msgspec
 
 from mailsync.adapters import json_reader
 from mailsync.adapters.graph import messages as wire
-from mailsync.adapters.graph.errors import FRESH_TOKEN_MAY_HELP, THROTTLED, error_of, is_missing
+from mailsync.adapters.graph.errors import FRESH_TOKEN_MAY_HELP, error_of, is_missing
 from mailsync.adapters.graph.transport import PREFERENCES, AnswerTooLarge, GraphTransport, Pages, by_smaller_pages
 from mailsync.adapters.http import Answer
 from mailsync.clock import Clock, utc_now
-from mailsync.errors import MailsyncError, RetryLater
+from mailsync.errors import GraphUnavailable, MailsyncError, RetryLater, Throttled
 from mailsync.mailboxes.records import Profile
 from mailsync.sync.records import DeltaPage, Fetched, HistoryPage, Message
 from mailsync.tokens.ports import GetToken
@@ -155,7 +155,7 @@ class GraphClient:
             batch = self._batch(wanted[start : start + _BATCH])
             found |= batch.found
             refused |= batch.refused
-            if pause := next((error for error in batch.refused.values() if error.reason == THROTTLED), None):
+            if pause := next((error for error in batch.refused.values() if isinstance(error, Throttled)), None):
                 refused |= dict.fromkeys(wanted[start + _BATCH :], pause)
                 break
         return Fetched(found, refused)
@@ -226,7 +226,7 @@ class GraphClient:
         page = _read(operation, raw, wire.page)
         link = page.next_link or page.delta_link
         if link is None:
-            raise RetryLater("graph_unavailable", f"{operation}: the page has neither a next nor a delta link")
+            raise GraphUnavailable(f"{operation}: the page has neither a next nor a delta link")
         return DeltaPage(wire.to_messages(page.value), self._transport.own(link), page.next_link is None)
 
 
@@ -235,7 +235,7 @@ def _read[T](operation: str, raw: bytes, decode: Callable[[bytes], T]) -> T:
     try:
         return decode(raw)
     except json_reader.Unreadable as error:
-        raise RetryLater("graph_unavailable", f"{operation}: the answer is not what Graph documents") from error
+        raise GraphUnavailable(f"{operation}: the answer is not what Graph documents") from error
 
 
 def _answer(part: _Part) -> Answer:
@@ -244,7 +244,7 @@ def _answer(part: _Part) -> Answer:
 
 
 def _may_want_a_fresh_token(outcome: object) -> bool:
-    return isinstance(outcome, MailsyncError) and outcome.reason in FRESH_TOKEN_MAY_HELP
+    return isinstance(outcome, FRESH_TOKEN_MAY_HELP)
 
 
 def _wait(error: RetryLater) -> float:

@@ -18,7 +18,7 @@ import msgspec
 
 from mailsync.adapters import json_reader
 from mailsync.adapters.json_reader import ESSENTIAL, Losses
-from mailsync.errors import Rejected
+from mailsync.errors import BadNotifications
 from mailsync.push.records import Notification
 
 MOST_TOLERATED = 256 * 1024
@@ -73,7 +73,7 @@ def read_tolerantly(body: bytes) -> tuple[list[Notification], int]:
         # The end of a longer body is cut off, and what is left is no JSON.
         items = json_reader.read(body[:MOST_TOLERATED], _decoder, on_loss=losses.update).value
     except json_reader.Unreadable as error:
-        raise Rejected("bad_notifications", "The body is not a collection of change notifications.") from error
+        raise BadNotifications("The body is not a collection of change notifications.") from error
     return [_notification(item) for item in items], losses["an entry of value"]
 
 

@@ -6,6 +6,7 @@ What Graph asks of a subscription: https://learn.microsoft.com/graph/change-noti
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
@@ -18,7 +19,18 @@ from mailsync.adapters.graph.transport import GraphTransport
 from mailsync.adapters.http import Answer
 from mailsync.adapters.json_reader import ESSENTIAL
 from mailsync.clock import Clock, utc_now
-from mailsync.errors import AccessDenied, MailsyncError, Rejected, RetryLater
+from mailsync.errors import (
+    AccessDenied,
+    FolderNotFound,
+    GraphUnavailable,
+    MailsyncError,
+    Rejected,
+    RetryLater,
+    SubscriptionExists,
+    SubscriptionGone,
+    SubscriptionTooLong,
+)
+from mailsync.reasons import Reason
 from mailsync.tokens.ports import GetToken
 
 if TYPE_CHECKING:
@@ -95,11 +107,8 @@ class GraphSubscriptions:
 
     def delete(self, subscription_id: str) -> None:
         """DELETE /subscriptions/{id}: https://learn.microsoft.com/graph/api/subscription-delete."""
-        try:
+        with suppress(SubscriptionGone):
             self._transport.change("delete_subscription", "DELETE", _path(subscription_id), None, _refusal)
-        except Rejected as error:
-            if error.reason != "subscription_gone":
-                raise
 
     def existing(self) -> dict[str, str]:
         """GET /subscriptions: https://learn.microsoft.com/graph/api/subscription-list."""
@@ -121,28 +130,30 @@ def _refusal(operation: str, answer: Answer, now: datetime) -> MailsyncError:
     error = error_of(operation, answer, now)
     if isinstance(error, RetryLater | AccessDenied) and answer.status != 403:
         return error
-    return Rejected(_reason(operation, answer), error.message.partition(";")[0])
-
-
-def _reason(operation: str, answer: Answer) -> str:
+    said = error.message.partition(";")[0]
     if answer.status in (404, 410):
-        return "folder_not_found" if operation == "create_subscription" else "subscription_gone"
+        return FolderNotFound(said) if operation == "create_subscription" else SubscriptionGone(said)
     if answer.status == 409:
-        return "subscription_exists"
-    if answer.status == 403:
-        return "subscription_quota" if is_about(answer, "quota", "maximum") else "subscription_forbidden"
+        return SubscriptionExists(said)
     if answer.status == 400 and is_about(answer, "expiration"):
-        return "subscription_too_long"
+        return SubscriptionTooLong(said)
+    return Rejected(_reason(answer), said)
+
+
+def _reason(answer: Answer) -> Reason:
+    if answer.status == 403:
+        is_quota = is_about(answer, "quota", "maximum")
+        return Reason.SUBSCRIPTION_QUOTA if is_quota else Reason.SUBSCRIPTION_FORBIDDEN
     if answer.status == 400 and is_about(answer, "validation"):
-        return "handshake_failed"
-    return "subscription_refused"
+        return Reason.HANDSHAKE_FAILED
+    return Reason.SUBSCRIPTION_REFUSED
 
 
 def _read[Shape](operation: str, raw: bytes, decoder: msgspec.json.Decoder[Shape]) -> Shape:
     try:
         return json_reader.read(raw, decoder)
     except json_reader.Unreadable as error:
-        raise RetryLater("graph_unavailable", f"{operation}: the answer is not what Graph documents") from error
+        raise GraphUnavailable(f"{operation}: the answer is not what Graph documents") from error
 
 
 def _folder(resource: str) -> str:

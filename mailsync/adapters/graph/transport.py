@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 from mailsync.adapters import http
 from mailsync.adapters.graph.errors import FRESH_TOKEN_MAY_HELP, error_of
 from mailsync.clock import Clock, utc_now
-from mailsync.errors import MailsyncError, Rejected, RetryLater
+from mailsync.errors import ForeignLink, GraphUnreachable, MailsyncError, RetryLater
+from mailsync.reasons import Reason
 from mailsync.tokens.ports import GetToken
 
 if TYPE_CHECKING:
@@ -51,14 +52,14 @@ class AnswerTooLarge(RetryLater):
     """More than an answer may have; what asks for less may succeed at once."""
 
     def __init__(self, message: str) -> None:
-        super().__init__("graph_answer_too_large", message)
+        super().__init__(Reason.GRAPH_ANSWER_TOO_LARGE, message)
 
 
 class WorkerBusy(RetryLater):
     """This process holds too much of other mailboxes' mail now; what asks for less may succeed at once."""
 
     def __init__(self, message: str) -> None:
-        super().__init__("worker_busy", message, _BUSY)
+        super().__init__(Reason.WORKER_BUSY, message, _BUSY)
 
 
 class Pages(NamedTuple):
@@ -120,7 +121,7 @@ class GraphTransport:
     def own(self, link: str) -> str:
         """`link`, which must lead to the endpoint: else Rejected."""
         if not _leads_to(self.endpoint, link):
-            raise Rejected("foreign_link", "a link of Graph's leads away from GRAPH_ENDPOINT and was not followed")
+            raise ForeignLink("a link of Graph's leads away from GRAPH_ENDPOINT and was not followed")
         return link
 
     def waits(self) -> "Waits":
@@ -145,7 +146,7 @@ class GraphTransport:
                 if 200 <= answer.status < 300:
                     return answer.body
                 answer = refusal(operation, answer, self.clock())
-                if fresh is not None and answer.reason in FRESH_TOKEN_MAY_HELP:
+                if fresh is not None and isinstance(answer, FRESH_TOKEN_MAY_HELP):
                     token, fresh = fresh(), None
                     continue
             waits.take(answer)
@@ -170,7 +171,7 @@ class GraphTransport:
         except http.TooLarge as cause:
             raise AnswerTooLarge(f"{operation}: the answer is too large with up to {pages.size} messages") from cause
         except http.Unreachable as cause:
-            error = RetryLater("graph_unreachable", f"{operation}: Graph gave no whole answer ({cause})")
+            error = GraphUnreachable(f"{operation}: Graph gave no whole answer ({cause})")
             error.__cause__ = cause
             return error
 

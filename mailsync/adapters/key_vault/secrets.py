@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from mailsync.errors import Misconfigured, RetryLater
+from mailsync.errors import Misconfigured, RetryLater, Throttled
+from mailsync.reasons import Reason
 from mailsync.settings import Settings, is_loopback
 from mailsync.telemetry import Event, emit
 
@@ -29,12 +30,10 @@ class VaultSecrets:
     """The vault's secrets. Threads may share it.
 
     Key Vault has no conditional write: whoever sets a secret holds a lock on it elsewhere.
-    `disabled`: the reason code for a secret that somebody has disabled.
+    `disabled`: the reason for a secret that somebody has disabled.
     """
 
-    def __init__(
-        self, settings: Settings, sleep: Callable[[float], None] = time.sleep, *, disabled: str = "secret_disabled"
-    ) -> None:
+    def __init__(self, settings: Settings, sleep: Callable[[float], None] = time.sleep, *, disabled: Reason) -> None:
         from azure.keyvault.secrets import SecretClient
 
         from mailsync.adapters.azure_sdk import LONGEST_WAIT, RETRIES, Transport, credential
@@ -122,7 +121,7 @@ class VaultSecrets:
 
 
 def _busy(name: str) -> RetryLater:
-    return RetryLater("key_vault_busy", f"Key Vault is still deleting or recovering the secret {name}.", 10)
+    return RetryLater(Reason.KEY_VAULT_BUSY, f"Key Vault is still deleting or recovering the secret {name}.", 10)
 
 
 def _code(error: "AzureError") -> str:
@@ -138,7 +137,6 @@ def _converted() -> Iterator[None]:
     try:
         with converted("key_vault"):
             yield
-    except RetryLater as error:
-        if error.reason == "key_vault_throttled":
-            emit(Event.KEY_VAULT_THROTTLED, retry_after=error.retry_after)
+    except Throttled as error:
+        emit(Event.KEY_VAULT_THROTTLED, retry_after=error.retry_after)
         raise

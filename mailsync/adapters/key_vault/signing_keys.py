@@ -13,6 +13,7 @@ from mailsync.adapters.key_vault.secrets import VaultSecrets
 from mailsync.clock import Clock
 from mailsync.errors import MailsyncError, Misconfigured, RetryLater, StaleWrite
 from mailsync.one_time import SignInRecord, SignInStore
+from mailsync.reasons import Reason
 from mailsync.settings import Settings
 
 SECRET = "webhook-signing-key"  # noqa: S105 - the secret's name
@@ -28,10 +29,16 @@ _REREAD_AFTER_FAILURE = timedelta(seconds=5)
 _REREAD_WITHIN = 2.0
 """Seconds to connect, and to the answer."""
 
-_BEING_MADE = "signing_key_being_made"
 _LOCK = "signing-key-lock"
 _LOCKED = timedelta(minutes=2)
 """More than reading and writing the secret can take with all their attempts."""
+
+
+class _BeingMade(RetryLater):
+    """Another instance has the lock."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.SIGNING_KEY_BEING_MADE, message, 2)
 
 
 class _Key(msgspec.Struct, frozen=True):
@@ -64,7 +71,7 @@ class KeyVaultSigningKeys:
         clock: Clock,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._secrets = VaultSecrets(settings, sleep, disabled="signing_key_disabled")
+        self._secrets = VaultSecrets(settings, sleep, disabled=Reason.SIGNING_KEY_DISABLED)
         self._make_locks = locks
         self._clock = clock
         self._keys: tuple[_Key, ...] = ()
@@ -121,11 +128,8 @@ class KeyVaultSigningKeys:
             return made[0], known[0]
 
         if self._is_older(self._load(), age):
-            try:
+            with suppress(_BeingMade):
                 self._change(rotated)
-            except RetryLater as error:
-                if error.reason != _BEING_MADE:
-                    raise
         return made[0].id if made else None
 
     def _is_older(self, keys: tuple[_Key, ...], age: timedelta) -> bool:
@@ -178,7 +182,7 @@ class KeyVaultSigningKeys:
         """Why the secret is not known now, made anew: an exception collects the traceback of each that raises it."""
         failure = self._failure
         if failure is None:
-            made: MailsyncError = RetryLater("signing_key_being_read", "The signing keys are being read.", 2)
+            made: MailsyncError = RetryLater(Reason.SIGNING_KEY_BEING_READ, "The signing keys are being read.", 2)
         elif isinstance(failure, Misconfigured):
             made = Misconfigured(failure.reason, failure.message)
         else:
@@ -197,9 +201,11 @@ class KeyVaultSigningKeys:
         try:
             content = msgspec.json.decode(value, type=_Content)
         except (msgspec.DecodeError, UnicodeError) as error:
-            raise Misconfigured("signing_key_unreadable", f"The secret {SECRET} is not readable; delete it.") from error
+            raise Misconfigured(
+                Reason.SIGNING_KEY_UNREADABLE, f"The secret {SECRET} is not readable; delete it."
+            ) from error
         if content.version != 1:
-            raise Misconfigured("signing_key_unreadable", f"The secret {SECRET} is of a version not known here.")
+            raise Misconfigured(Reason.SIGNING_KEY_UNREADABLE, f"The secret {SECRET} is of a version not known here.")
         return content.keys
 
     def _change(self, change: Callable[[tuple[_Key, ...]], tuple[_Key, ...]]) -> tuple[_Key, ...]:
@@ -225,8 +231,8 @@ class KeyVaultSigningKeys:
         try:
             locks.put(SignInRecord(_LOCK, "locked", now + _LOCKED))
         except StaleWrite as error:
-            raise RetryLater(_BEING_MADE, "Another instance is making the signing key.", 2) from error
+            raise _BeingMade("Another instance is making the signing key.") from error
         taken = locks.get(_LOCK)
         if taken is None:
-            raise RetryLater(_BEING_MADE, "The lock on the signing key was lost.", 2)
+            raise _BeingMade("The lock on the signing key was lost.")
         return taken

@@ -7,6 +7,7 @@ import msgspec
 
 from mailsync.adapters.key_vault.secrets import MOST_BYTES, VaultSecrets
 from mailsync.errors import Misconfigured, ReconnectRequired
+from mailsync.reasons import Reason
 from mailsync.settings import Settings
 from mailsync.tokens.records import StoredToken
 
@@ -20,7 +21,7 @@ class KeyVaultTokenVault:
     """Refresh tokens. Threads may share it. Whoever saves holds the mailbox's lease."""
 
     def __init__(self, settings: Settings, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._secrets = VaultSecrets(settings, sleep, disabled="token_disabled")
+        self._secrets = VaultSecrets(settings, sleep, disabled=Reason.TOKEN_DISABLED)
         self._sleep = sleep
 
     def load(self, mailbox_id: str) -> StoredToken | None:
@@ -37,16 +38,16 @@ class KeyVaultTokenVault:
         try:
             token = msgspec.json.decode(value, type=StoredToken)
         except (msgspec.DecodeError, UnicodeError) as error:
-            raise ReconnectRequired("token_unreadable", "The mailbox's secret is not readable.") from error
+            raise ReconnectRequired(Reason.TOKEN_UNREADABLE, "The mailbox's secret is not readable.") from error
         if token.version != 1:
-            raise ReconnectRequired("token_unreadable", "The mailbox's secret is of a version not known here.")
+            raise ReconnectRequired(Reason.TOKEN_UNREADABLE, "The mailbox's secret is of a version not known here.")
         return token
 
     def save(self, mailbox_id: str, token: StoredToken) -> None:
         """One call, a few more where a secret of this name was deleted: it is recovered, then written over."""
         value = msgspec.json.encode(token)
         if len(value) > MOST_BYTES:
-            raise Misconfigured("token_too_large", f"The refresh token needs more than {MOST_BYTES} bytes.")
+            raise Misconfigured(Reason.TOKEN_TOO_LARGE, f"The refresh token needs more than {MOST_BYTES} bytes.")
         self._secrets.set(_name(mailbox_id), value.decode(), CONTENT_TYPE)
 
     def delete(self, mailbox_id: str) -> None:

@@ -20,6 +20,7 @@ from mailsync.accounts.rules import (
 )
 from mailsync.adapters.storage.entities import Change, Entity, Properties
 from mailsync.errors import Rejected, RetryLater, StaleWrite
+from mailsync.reasons import Reason
 from mailsync.settings import Storage
 
 _PARTITION = "account"
@@ -111,7 +112,7 @@ class TableAccountStore:
             return account
 
         reread = partial(self._table.get, _PARTITION, f"account-{account_id}")
-        contended = RetryLater("storage_unavailable", "The account is being written by too many at once.")
+        contended = RetryLater(Reason.STORAGE_UNAVAILABLE, "The account is being written by too many at once.")
         return optimistic.write(reread(), save, reread, contended=contended, tries=_ATTEMPTS)
 
 

@@ -25,6 +25,7 @@ from mailsync.adapters.storage.queue import LIFETIME, whole_seconds
 from mailsync.adapters.storage.services import QUEUE, queue_service
 from mailsync.clock import Clock, utc_now
 from mailsync.errors import MailsyncError, RetryLater
+from mailsync.reasons import Reason
 from mailsync.schedule.hints import encode_hint
 from mailsync.schedule.records import Hint
 from mailsync.settings import Storage
@@ -75,7 +76,7 @@ class AsyncStorageHintQueue:
 
     async def send_all(self, hints: Sequence[tuple[Hint, float]]) -> list[MailsyncError | None]:
         """A call for each hint, some at once; what went wrong with each, None where it is queued."""
-        late = RetryLater("storage_unavailable", "Storage did not take all hints in time.")
+        late = RetryLater(Reason.STORAGE_UNAVAILABLE, "Storage did not take all hints in time.")
         problems: list[MailsyncError | None] = [late] * len(hints)
         places = iter(range(len(hints)))
 
@@ -110,7 +111,7 @@ class AsyncStorageHintQueue:
                 code = answer.headers.get("x-ms-error-code", "no code")
                 return refusal("storage", answer.status, code, answer.headers)
         except (aiohttp.ClientError, TimeoutError) as error:
-            problem = RetryLater("storage_unavailable", f"No answer from storage ({type(error).__name__}).")
+            problem = RetryLater(Reason.STORAGE_UNAVAILABLE, f"No answer from storage ({type(error).__name__}).")
             problem.__cause__ = error
             return problem
 

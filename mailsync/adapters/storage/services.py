@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mailsync.errors import Misconfigured
+from mailsync.reasons import Reason
 from mailsync.settings import Storage
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def account_key(storage: Storage) -> tuple[str, str, bytes]:
 
     service = table_service(storage)
     if not isinstance(service.credential, AzureNamedKeyCredential):
-        raise Misconfigured("bad_settings", "The connection string of MAIL_STORAGE has no AccountKey.")
+        raise Misconfigured(Reason.BAD_SETTINGS, "The connection string of MAIL_STORAGE has no AccountKey.")
     name, key = service.credential.named_key
     return service.url.rstrip("/"), name, base64.b64decode(key)
 

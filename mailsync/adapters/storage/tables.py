@@ -16,6 +16,7 @@ from mailsync.adapters.storage import entities, transactions
 from mailsync.adapters.storage.entities import Change, Entity
 from mailsync.adapters.storage.table_service import TableService
 from mailsync.errors import RetryLater, StaleWrite
+from mailsync.reasons import Reason
 from mailsync.settings import Storage
 
 PAGE = 1000
@@ -187,4 +188,4 @@ def _entities(answer: HttpResponse, rows: Callable[[dict[str, Any]], Iterable[Ma
 
 
 def _unreadable() -> RetryLater:
-    return RetryLater("storage_unavailable", "Storage gave an answer that cannot be read.")
+    return RetryLater(Reason.STORAGE_UNAVAILABLE, "Storage gave an answer that cannot be read.")

@@ -16,6 +16,7 @@ from mailsync.adapters.storage.queue import StorageHintQueue
 from mailsync.adapters.storage.services import blob_service, create_all, queue_service, table_service
 from mailsync.errors import Misconfigured
 from mailsync.mailboxes.ids import mailbox_id
+from mailsync.reasons import Reason
 from mailsync.schedule.records import Hint
 from mailsync.settings import Storage
 from mailsync.sync.records import Content, StoredMessage
@@ -87,7 +88,9 @@ def test_every_storage_service_signs_in_as_the_setting_says(asked, service):
 
 
 def test_the_vault_signs_in_as_its_setting_says(asked):
-    VaultSecrets(replace(SETTINGS, identity_client_id="id", key_vault_credential="azurecli"))
+    VaultSecrets(
+        replace(SETTINGS, identity_client_id="id", key_vault_credential="azurecli"), disabled=Reason.TOKEN_DISABLED
+    )
     assert asked == [("id", "azurecli")]
 
 

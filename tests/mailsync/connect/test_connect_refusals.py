@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mailsync.accounts.records import Account
 from mailsync.connect.claims import CONSUMER_TENANT
-from mailsync.errors import MailsyncError, Misconfigured, Rejected, RetryLater
+from mailsync.errors import LicenseLapsed, MailsyncError, Misconfigured, Rejected, RetryLater
 from tests.mailsync.connect.sign_in import (
     MAILBOX,
     NOW,
@@ -259,10 +259,17 @@ def test_an_address_that_no_account_lists_is_refused(address):
     assert world.nothing_stored()
 
 
-@pytest.mark.parametrize("reason", ["mailbox_not_enabled", "license_lapsed"])
-def test_a_user_without_a_mailbox_is_told_and_nothing_is_stored(reason):
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        Rejected("mailbox_not_enabled", "The account has no mailbox."),
+        LicenseLapsed("The mailbox has no valid licence."),
+    ],
+    ids=lambda refusal: refusal.reason,
+)
+def test_a_user_without_a_mailbox_is_told_and_nothing_is_stored(refusal):
     world = SignIn()
-    world.me.no_mailbox = Rejected(reason, "The account has no mailbox.")
+    world.me.no_mailbox = refusal
     state, cookie = world.start()
     assert refused(world, answer(state), cookie) == "mailbox_not_enabled"
     assert world.nothing_stored()

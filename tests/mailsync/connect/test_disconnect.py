@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from mailsync.errors import Misconfigured, ReconnectRequired, Rejected, RetryLater
+from mailsync.errors import GraphUnavailable, Misconfigured, ReconnectRequired, Rejected, RetryLater
 from mailsync.mailboxes.records import Lease, MailboxState, PushState
 from mailsync.tokens.records import StoredToken
 from tests.mailsync.world import BOX, START, World
@@ -64,7 +64,7 @@ def test_a_subscription_that_no_record_knows_goes_too():
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (RetryLater("graph_unavailable", "out"), "graph_unavailable"),
+        (GraphUnavailable("out"), "graph_unavailable"),
         (ReconnectRequired("grant_revoked", "withdrawn"), "grant_revoked"),
         (Misconfigured("no_app_credential", "not here"), "no_app_credential"),
         (None, "token_missing"),

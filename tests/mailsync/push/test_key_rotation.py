@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from mailsync.errors import RetryLater
+from mailsync.errors import GraphUnavailable, RetryLater
 from mailsync.mailboxes.records import MailboxState, PushState
 from mailsync.push import client_state
 from mailsync.push.key_rotation import KeyRotation
@@ -50,7 +50,7 @@ def test_a_mailbox_whose_key_has_gone_is_degraded_due_at_once_and_subscribed_ane
 
 def test_where_it_cannot_be_made_anew_polling_stands_in_and_it_is_tried_again():
     world = dropped()
-    world.subscriptions.fail(RetryLater("graph_unavailable", "out"), times=1)
+    world.subscriptions.fail(GraphUnavailable("out"), times=1)
     world.poll()
     assert (world.mailbox.push, world.mailbox.push_reason) == (PushState.DEGRADED, "graph_unavailable")
     world.poll()

@@ -5,7 +5,15 @@ from datetime import timedelta
 
 import pytest
 
-from mailsync.errors import Misconfigured, ReconnectRequired, Rejected, RetryLater
+from mailsync.errors import (
+    GraphUnavailable,
+    Misconfigured,
+    ReconnectRequired,
+    Rejected,
+    RetryLater,
+    SubscriptionExists,
+    Throttled,
+)
 from mailsync.mailboxes.records import MailboxState, PushState
 from mailsync.push import client_state
 from mailsync.schedule.records import Hint
@@ -129,7 +137,7 @@ def test_one_that_nobody_remembers_makes_room():
 
 def test_one_that_exists_and_cannot_be_found_degrades_push():
     world = World()
-    world.subscriptions.fail(Rejected("subscription_exists", "there is one"), "create", times=9)
+    world.subscriptions.fail(SubscriptionExists("there is one"), "create", times=9)
     world.hint()
     world.work()
     assert (world.mailbox.push, world.mailbox.push_reason) == (PushState.DEGRADED, "subscription_exists")
@@ -150,8 +158,8 @@ def test_a_new_signing_key_makes_it_anew_when_it_would_be_renewed():
     "error",
     [
         Rejected("handshake_failed", "no"),
-        RetryLater("graph_throttled", "wait", 20),
-        RetryLater("graph_unavailable", "out"),
+        Throttled("graph_throttled", "wait", 20),
+        GraphUnavailable("out"),
         Misconfigured("bad", "the operator's"),
     ],
 )
@@ -190,7 +198,7 @@ def test_without_push_the_poll_keeps_its_own_pace():
 
 def test_a_long_retry_after_is_obeyed():
     world = World()
-    world.subscriptions.fail(RetryLater("graph_throttled", "wait", 5_000), "create")
+    world.subscriptions.fail(Throttled("graph_throttled", "wait", 5_000), "create")
     world.hint()
     world.work()
     assert world.mailbox.push_retry_at - world.clock() > timedelta(seconds=4_990)
@@ -433,7 +441,7 @@ def test_a_look_outlives_a_throttling():
     message = world.graph.deliver(world.clock())
     told(world, message)
     world.work_once()
-    world.service.fail(RetryLater("graph_throttled", "wait", 30), "follow_delta")
+    world.service.fail(Throttled("graph_throttled", "wait", 30), "follow_delta")
     world.work_once()
     world.graph.catch_up()
     world.work()
@@ -478,7 +486,7 @@ def test_a_retry_is_the_programs_own_though_the_subscription_that_woke_it_is_no_
     world = connected()
     told(world, nonces=(kept(world).nonce,), removed=(kept(world).id,))
     world.subscriptions.held.clear()
-    world.service.fail(RetryLater("graph_throttled", "wait", 30), "follow_delta")
+    world.service.fail(Throttled("graph_throttled", "wait", 30), "follow_delta")
     world.work_once()
     message = world.graph.deliver(world.clock())
     world.work()

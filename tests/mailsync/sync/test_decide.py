@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from mailsync.mailboxes.records import Folder, History, Lease, Looking, MailboxState, Subscription
-from mailsync.push.state import SILENT
+from mailsync.reasons import Reason
 from mailsync.schedule.records import Hint
 from mailsync.sync.decide import Later, Skip, Start, decide
 from tests.mailsync.world import BOX, MAILBOX, START
@@ -83,11 +83,11 @@ CASES = {
         Skip("covered"),
     ),
     "silent push is heard of again, whatever was read since": (
-        box(push_reason=SILENT),
+        box(push_reason=Reason.SILENT),
         hint(at=ago(700), pushed=True),
         Start,
     ),
-    "a poll does not end the silence": (box(push_reason=SILENT), hint(at=ago(700)), Skip("covered")),
+    "a poll does not end the silence": (box(push_reason=Reason.SILENT), hint(at=ago(700)), Skip("covered")),
     # One chain of looks a mailbox.
     "a look that is due is done": (box(looking=Looking(("a",), ago(1))), hint(looks=1), Start),
     "a look whose chain has ended is not": (box(), hint(looks=1), Skip("covered")),

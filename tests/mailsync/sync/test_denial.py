@@ -4,14 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from mailsync.errors import AccessDenied, Rejected, RetryLater
+from mailsync.errors import AccessDenied, GraphForbidden, GraphUnavailable, LicenseLapsed, TokenRefused
 from mailsync.mailboxes.records import MailboxState, PushState
 from mailsync.sync.records import DeltaPage
 from tests.fakes.mail_service import FakeMailService
 from tests.mailsync.world import BOX, START, World
 
 DENIED = AccessDenied("access_denied", "Graph answered 403 ErrorAccessDenied")
-UNAUTHORIZED = AccessDenied("graph_unauthorized", "a fresh token was refused too")
+UNAUTHORIZED = TokenRefused("a fresh token was refused too")
 HOUR = timedelta(hours=1)
 
 
@@ -80,7 +80,7 @@ def test_two_denials_a_day_apart_are_no_proof():
 def test_outages_between_denials_are_no_proof_either():
     world = synced()
     world.service.fail(DENIED, "follow_delta", times=3)
-    world.service.fail(RetryLater("graph_unavailable", "out"), "follow_delta", times=40)
+    world.service.fail(GraphUnavailable("out"), "follow_delta", times=40)
     world.service.fail(DENIED, "follow_delta", times=3)
     run_for(world, 60)
     assert world.mailbox.state is MailboxState.ACTIVE
@@ -111,7 +111,7 @@ def test_a_page_between_denials_proves_access():
 
 def test_a_refusal_without_a_code_never_asks_for_the_owner():
     world = synced()
-    world.service.fail(RetryLater("graph_forbidden", "Graph answered 403 (no code)"), "follow_delta", times=60)
+    world.service.fail(GraphForbidden("Graph answered 403 (no code)"), "follow_delta", times=60)
     run_for(world, 70)
     assert world.mailbox.state is MailboxState.ACTIVE
     assert world.mailbox.last_error_reason == ""
@@ -120,7 +120,7 @@ def test_a_refusal_without_a_code_never_asks_for_the_owner():
 def test_a_lapsed_licence_is_told_and_tried_daily(caplog):
     world = synced()
     new = world.graph.deliver(world.clock())
-    world.service.fail(Rejected("license_lapsed", "no valid licence"), "follow_delta", times=7)
+    world.service.fail(LicenseLapsed("no valid licence"), "follow_delta", times=7)
     world.service.calls.clear()
     with caplog.at_level("INFO", "mailsync"):
         run_for(world, 3 * 24 + 1)

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from msgspec import UNSET
 
-from mailsync.errors import AccessDenied, Rejected, RetryLater
+from mailsync.errors import AccessDenied, ForeignLink, GraphRefused, GraphUnavailable, Rejected, Throttled
 from mailsync.mailboxes.records import MailboxState
 from mailsync.mailboxes.status import mailbox_lines
 from mailsync.sync import delta_reader, read_ahead
@@ -19,7 +19,7 @@ from tests.fakes.mail_service import FakeMailService
 from tests.mailsync.world import START, World
 
 HOUR = timedelta(hours=1)
-UNREADABLE = RetryLater("graph_unavailable", "Graph answered 500 ErrorContentConversionFailed")
+UNREADABLE = GraphUnavailable("Graph answered 500 ErrorContentConversionFailed")
 
 
 def deliver(world: World, count: int, folder: str = "inbox") -> list[str]:
@@ -59,8 +59,8 @@ def small_cap(monkeypatch):
     "refusal",
     [
         UNREADABLE,
-        RetryLater("graph_unavailable", "Graph answered 503", 20.0),
-        Rejected("graph_refused", "Graph answered 400 ErrorInvalidIdMalformed"),
+        GraphUnavailable("Graph answered 503", 20.0),
+        GraphRefused("Graph answered 400 ErrorInvalidIdMalformed"),
         AccessDenied("access_denied", "Graph answered 403 ErrorAccessDenied"),
         Rejected("mailbox_not_enabled", "Graph answered 404 MailboxNotEnabledForRESTAPI"),
     ],
@@ -477,7 +477,7 @@ def test_a_long_enumeration_of_what_is_known_is_legal(log):
     assert not events(log, "sync_deferred")
 
 
-FOREIGN = Rejected("foreign_link", "a link of Graph's leads away from GRAPH_ENDPOINT and was not followed")
+FOREIGN = ForeignLink("a link of Graph's leads away from GRAPH_ENDPOINT and was not followed")
 
 
 def test_a_foreign_link_that_stays_is_left_for_a_new_enumeration(log):
@@ -505,7 +505,7 @@ def test_errors_of_the_mailbox_stop_the_other_folders_too():
     world.hint()
     world.work()
     world.service.calls.clear()
-    world.service.fail(RetryLater("graph_throttled", "wait", 90.0), "follow_delta")
+    world.service.fail(Throttled("graph_throttled", "wait", 90.0), "follow_delta")
     world.clock.advance(600)
     world.hint()
     world.work_once()

@@ -7,7 +7,17 @@ from datetime import timedelta
 import pytest
 from msgspec import UNSET
 
-from mailsync.errors import AccessDenied, Misconfigured, ReconnectRequired, Rejected, RetryLater, SyncStateLost
+from mailsync.errors import (
+    AccessDenied,
+    FolderNotFound,
+    ForeignLink,
+    GraphUnavailable,
+    Misconfigured,
+    ReconnectRequired,
+    Rejected,
+    SyncStateLost,
+    Throttled,
+)
 from mailsync.mailboxes.records import Lease, MailboxState, PushState
 from mailsync.schedule.hints import decode_poison
 from mailsync.schedule.records import Hint
@@ -146,7 +156,7 @@ def test_a_lease_that_has_run_out_is_taken_over():
 
 def test_a_run_whose_lease_was_taken_writes_no_status(caplog):
     world = synced()
-    world.service.fail(RetryLater("graph_throttled", "wait", 30), "follow_delta")
+    world.service.fail(Throttled("graph_throttled", "wait", 30), "follow_delta")
     stolen = replace(world.mailbox, lease=Lease("thief", START, world.clock() + HOUR))
     world.service.meanwhile = lambda: world.mailboxes.save(replace(stolen, version=world.mailbox.version))
     world.clock.advance(10)
@@ -200,7 +210,7 @@ def test_the_operators_fault_is_loud_and_leaves_the_mailbox_active(caplog):
 
 def test_a_long_wait_goes_back_to_the_queue_and_nothing_is_asked_before():
     world = synced()
-    world.service.fail(RetryLater("graph_throttled", "wait", 90), "follow_delta")
+    world.service.fail(Throttled("graph_throttled", "wait", 90), "follow_delta")
     world.clock.advance(300)
     world.hint()
     world.work_once()
@@ -219,7 +229,7 @@ def test_a_long_wait_goes_back_to_the_queue_and_nothing_is_asked_before():
 
 def test_waits_without_a_time_double_up_to_an_hour():
     world = synced()
-    world.service.fail(RetryLater("graph_throttled", "busy"), "follow_delta", times=12)
+    world.service.fail(Throttled("graph_throttled", "busy"), "follow_delta", times=12)
     world.clock.advance(300)
     world.hint()
     delays = []
@@ -231,7 +241,7 @@ def test_waits_without_a_time_double_up_to_an_hour():
 
 def test_a_wait_of_years_is_cut_to_a_day():
     world = synced()
-    world.service.fail(RetryLater("graph_throttled", "wait", 1e9), "follow_delta")
+    world.service.fail(Throttled("graph_throttled", "wait", 1e9), "follow_delta")
     world.clock.advance(300)
     world.hint()
     world.work_once()
@@ -241,7 +251,7 @@ def test_a_wait_of_years_is_cut_to_a_day():
 def test_a_link_to_another_host_fails_loudly_and_keeps_the_cursor(caplog):
     world = synced()
     cursor = world.mailbox.folders[0].cursor
-    world.service.fail(Rejected("foreign_link", "the link leads to another host"), "follow_delta")
+    world.service.fail(ForeignLink("the link leads to another host"), "follow_delta")
     world.clock.advance(300)
     world.hint()
     with caplog.at_level("INFO", "mailsync"):
@@ -396,7 +406,7 @@ def test_a_folder_that_comes_later_is_read_then():
 def test_a_message_that_cannot_be_fetched_keeps_the_others_of_its_page_from_nothing():
     world = synced(service=FakeMailService(headers_in_delta=False))
     m1, m2, m3 = (world.graph.deliver(START + timedelta(minutes=place)) for place in range(3))
-    world.service.refused[m2] = RetryLater("graph_unavailable", "it cannot be rendered", 90)
+    world.service.refused[m2] = GraphUnavailable("it cannot be rendered", 90)
     world.clock.advance(300)
     world.hint()
     world.work_once()
@@ -476,7 +486,7 @@ def vanished(world: World, name: str) -> None:
     home = world.graph.folders.pop(name)
     for message_id in [mail.id for mail in world.graph.messages.values() if mail.folder == home]:
         world.graph.delete(message_id)
-    world.service.fail(Rejected("folder_not_found", "gone"), "follow_delta", after=1)
+    world.service.fail(FolderNotFound("gone"), "follow_delta", after=1)
 
 
 def test_a_folder_that_vanishes_is_told_once_and_costs_the_others_nothing(caplog):
@@ -513,7 +523,7 @@ def test_a_folder_that_vanishes_while_its_history_is_read_stops_nothing(monkeypa
     world.hint()
     while not any(f.history and f.history.read for f in world.mailbox.folders):
         world.work_once()
-    world.service.fail(Rejected("folder_not_found", "gone"), "history")
+    world.service.fail(FolderNotFound("gone"), "history")
     message = world.graph.deliver(START)
     world.work()
     assert message in world.rows()
@@ -522,7 +532,7 @@ def test_a_folder_that_vanishes_while_its_history_is_read_stops_nothing(monkeypa
 
 def test_a_mailbox_that_lacks_its_only_folder_is_not_polled_all_the_time():
     world = World(folders=("clutter",))
-    world.subscriptions.fail(RetryLater("graph_unavailable", "out"), "create")
+    world.subscriptions.fail(GraphUnavailable("out"), "create")
     world.poll()
     for _ in range(5):
         before = world.clock()

@@ -8,7 +8,17 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from mailsync.errors import AccessDenied, Misconfigured, Rejected, RetryLater
+from mailsync.errors import (
+    AccessDenied,
+    GraphRefused,
+    GraphUnavailable,
+    Misconfigured,
+    Rejected,
+    SubscriptionExists,
+    SubscriptionGone,
+    SubscriptionTooLong,
+    Throttled,
+)
 from mailsync.mailboxes.records import PushState
 from mailsync.push import client_state
 from mailsync.schedule.records import Hint
@@ -23,11 +33,11 @@ LONGEST = timedelta(days=8)
 ELSEWHERE = st.sampled_from(("inbox", "archive", "deleteditems"))
 ERRORS_OF_PUSH = st.sampled_from(
     (
-        RetryLater("graph_unavailable", "out"),
-        RetryLater("graph_throttled", "wait", 900.0),
-        Rejected("subscription_gone", "no more"),
-        Rejected("subscription_exists", "another"),
-        Rejected("subscription_too_long", "less"),
+        GraphUnavailable("out"),
+        Throttled("graph_throttled", "wait", 900.0),
+        SubscriptionGone("no more"),
+        SubscriptionExists("another"),
+        SubscriptionTooLong("less"),
         Rejected("handshake_failed", "no answer"),
         Misconfigured("key_vault_refused", "the operator must act"),
     )
@@ -38,9 +48,9 @@ OPERATIONS = ("start_delta", "follow_delta", "history", "messages", "folder_id")
 
 
 REFUSALS = (
-    Rejected("graph_refused", "Graph answered 400 ErrorInvalidIdMalformed"),
-    RetryLater("graph_unavailable", "Graph answered 500 ErrorContentConversionFailed"),
-    RetryLater("graph_unavailable", "Graph answered 503", 20.0),
+    GraphRefused("Graph answered 400 ErrorInvalidIdMalformed"),
+    GraphUnavailable("Graph answered 500 ErrorContentConversionFailed"),
+    GraphUnavailable("Graph answered 503", 20.0),
     AccessDenied("access_denied", "Graph answered 403 ErrorAccessDenied"),
 )
 SURE = ("received", "parent_folder_id", "is_read", "subject", "importance")
@@ -117,11 +127,11 @@ class Mailbox(RuleBasedStateMachine):
 
     @rule(operation=st.sampled_from(OPERATIONS), after=st.integers(0, 4), wait=st.sampled_from((None, 7.0, 120.0)))
     def throttle(self, operation, after, wait):
-        self.world.service.fail(RetryLater("graph_throttled", "wait", wait), operation, after=after)
+        self.world.service.fail(Throttled("graph_throttled", "wait", wait), operation, after=after)
 
     @rule(operation=st.sampled_from(LASTING), times=st.integers(1, 12))
     def break_down(self, operation, times):
-        self.world.service.fail(RetryLater("graph_unavailable", "out"), operation, times=times)
+        self.world.service.fail(GraphUnavailable("out"), operation, times=times)
 
     @rule(data=st.data(), refused=st.sampled_from(REFUSALS), pages=st.booleans())
     def spoil(self, data, refused, pages):
