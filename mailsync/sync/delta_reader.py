@@ -6,7 +6,7 @@ A round that leads nowhere (to the link it came from, to another host, or to pag
 new enumeration. Each step is bounded, and each thing that is passed over is told.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -50,6 +50,9 @@ _EMPTY, _KNOWN, _NEWS = 10, 1, -40
 
 _MORE_ASKS = 2
 """How often refused messages are asked for again at once: a fault that comes now and then is not theirs."""
+
+ONE_BATCH = 20
+"""So many messages are one call by their ids too: https://learn.microsoft.com/graph/json-batching."""
 
 _FIRST_WAIT = 60.0
 _LONGEST_WAIT = 3_600.0
@@ -112,7 +115,7 @@ class DeltaReader:
         if self.state.folder.cursor is None and not self._begun:
             self._begin()
         last = False
-        for read in read_ahead(self._fetch_first, self._following):
+        for read in read_ahead(self._fetch_first, self._following, self._prepared):
             last = self._take(read)
             del read  # it would stay in memory while the next one is waited for
         return last
@@ -141,53 +144,71 @@ class DeltaReader:
         self._begun = True
         self.state.progress.save()
 
-    def _fetch_first(self) -> Read:
+    def _fetch_first(self) -> DeltaPage:
         folder = self.state.folder
+        mail, size, narrow = self.state.mail, folder.page_size, folder.narrow
         if folder.cursor:
             self._asked.add(folder.cursor)
-            return self._fetch(folder.cursor, folder.page_size)
-        mail, size, narrow = self.state.mail, folder.page_size, folder.narrow
+            return mail.follow_delta(folder.cursor, size=size)
         since = max(folder.since, folder.reaches or folder.since)
         try:
-            return self._prepared(
-                mail.start_delta(folder.name, since if folder.filtered else None, size=size, narrow=narrow)
-            )
+            return mail.start_delta(folder.name, since if folder.filtered else None, size=size, narrow=narrow)
         except FilterRefused:
             self.state.become(filtered=False, history=None)
-            return self._prepared(mail.start_delta(folder.name, None, size=size, narrow=narrow))
+            return mail.start_delta(folder.name, None, size=size, narrow=narrow)
 
-    def _following(self, read: Read) -> Callable[[], Read] | None:
-        link = read.page.link
-        if read.page.last:
+    def _following(self, page: DeltaPage) -> Callable[[], DeltaPage] | None:
+        if page.last:
             return None
-        if link in self._asked:
-            self._leads_back = link
+        if page.link in self._asked:
+            self._leads_back = page.link
             return None
-        if not self._passes(read) or not self.state.progress.may_go_on():
+        if not self.state.progress.may_go_on():
             return None
-        self._asked.add(link)
-        return partial(self._fetch, link, larger(self.state.folder.page_size))
-
-    def _fetch(self, link: str, size: int) -> Read:
-        return self._prepared(self.state.mail.follow_delta(link, size=size))
+        self._asked.add(page.link)
+        return partial(self.state.mail.follow_delta, page.link, size=larger(self.state.folder.page_size))
 
     def _prepared(self, page: DeltaPage) -> Read:
-        """Fetches whole what delta says too little of."""
+        """Looks up what is stored of a page, and fetches whole what delta says too little of."""
         folder = self.state.folder
         first_sight = self.alone and folder.enumerating and folder.generation == 1 and not folder.tries
         stored = {} if first_sight else self.state.rows.find(page.messages)
         wanted = dict.fromkeys(m.id for m in page.messages if _wants_whole(m, stored.get(m.id), folder))
         if not wanted:
             return Read(page, stored)
-        alone = len(page.messages) == 1
-        fetched = self._fetched(list(wanted), alone=alone)
-        for _ in range(_MORE_ASKS):
-            if fetched.refused and not any(map(asks_for_time, fetched.refused.values())):
-                again = self._fetched(list(fetched.refused), alone=alone)
-                fetched = Fetched({**fetched.found, **again.found}, again.refused)
-        return Read(replace(page, messages=tuple(completed(m, fetched.found) for m in page.messages)), stored, fetched)
+        listed = self._listed([m for m in page.messages if m.id in wanted and _lacks_headers_alone(m, stored, folder)])
+        fetched = self._fetched([id_ for id_ in wanted if id_ not in listed], alone=len(page.messages) == 1)
+        found = {**listed, **fetched.found}
+        return Read(
+            replace(page, messages=tuple(completed(m, found) for m in page.messages)),
+            stored,
+            Fetched(found, fetched.refused),
+        )
+
+    def _listed(self, messages: list[Message]) -> Mapping[str, Message]:
+        """The headers of these, as far as lists show them. Whatever is the matter with a list, ids are another way."""
+        times = {message.id: message.received for message in messages if message.received}
+        if len(times) <= ONE_BATCH:
+            return {}
+        try:
+            return self.state.mail.headers(self.state.folder.name, times)
+        except MailsyncError as error:
+            if not is_of_the_page(error) or asks_for_time(error):
+                raise
+            return {}
 
     def _fetched(self, ids: list[str], *, alone: bool) -> Fetched:
+        """Messages by id; what is refused is asked for again at once."""
+        fetched = self._asked_for(ids, alone=alone)
+        for _ in range(_MORE_ASKS):
+            if fetched.refused and not any(map(asks_for_time, fetched.refused.values())):
+                again = self._asked_for(list(fetched.refused), alone=alone)
+                fetched = Fetched({**fetched.found, **again.found}, again.refused)
+        return fetched
+
+    def _asked_for(self, ids: list[str], *, alone: bool) -> Fetched:
+        if not ids:
+            return Fetched()
         try:
             return self.state.mail.messages(ids)
         except MailsyncError as error:
@@ -299,7 +320,7 @@ class DeltaReader:
         self.state.mail.follow_delta(self.state.mail.start_delta(folder.name, reaches, size=1).link, size=1)
         came = False
         with suppress(RetryLater, Rejected):
-            came = bool(self._fetch_first())
+            came = bool(self._prepared(self._fetch_first()))
         if came:
             raise error  # something else is the matter, or was until just now
         self.state.tell_refused("unknown", error, stored=False)
@@ -334,6 +355,11 @@ class DeltaReader:
 def _falls_short(folder: Folder, enumerated: int) -> bool:
     """Whether an enumeration may have left mail out: it came to Graph's cap, or to less than had been counted."""
     return enumerated < (folder.counted or 0) or (folder.filtered and enumerated >= FILTERED_CAP * _CLOSE_TO)
+
+
+def _lacks_headers_alone(message: Message, stored: Mapping[str, StoredMessage], folder: Folder) -> bool:
+    """Whether a message that is wanted whole needs nothing but its headers."""
+    return not (folder.narrow or message.id in stored) and message.received is not None
 
 
 def _wants_whole(message: Message, stored: StoredMessage | None, folder: Folder) -> bool:

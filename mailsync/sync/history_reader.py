@@ -4,7 +4,7 @@ The walk trusts no link: each page begins with the last message of the one befor
 nothing more is the end. An end that falls short of what Graph counts is come back to, and then told.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,7 +15,7 @@ from mailsync.mailboxes.records import History
 from mailsync.reasons import Reason
 from mailsync.sync.folder_state import PATIENCE, FolderState, asks_for_time, completed, is_of_the_page, larger, smaller
 from mailsync.sync.read_ahead import read_ahead
-from mailsync.sync.records import Fetched, HistoryPage, Message
+from mailsync.sync.records import Fetched, HistoryPage, Message, StoredMessage
 from mailsync.telemetry import Event, emit
 
 _RESTARTS = 5
@@ -43,10 +43,10 @@ class HistoryReader:
         return self.state.folder.history or History()
 
     def _pages(self) -> None:
-        for page, history in read_ahead(partial(self._fetch, self._history), self._following):
+        first = partial(self._fetch, self._history)
+        for page, history, stored in read_ahead(first, self._following, self._prepared):
             if history.done:
                 self._check_end(history)
-            stored = self.state.rows.find_unsettled(self.state.folder, page.messages)
             self.state.write(page.messages, stored, sighting=True, history=history)
             self.state.progress.save()
             del page, stored  # they would stay in memory while the next page is waited for
@@ -56,6 +56,10 @@ class HistoryReader:
         place = _place(history)
         page = self.state.mail.history(folder.name, folder.since, history.before, place, size=history.page_size)
         return page, walked(history, page)
+
+    def _prepared(self, read: tuple[HistoryPage, History]) -> tuple[HistoryPage, History, Mapping[str, StoredMessage]]:
+        page, history = read
+        return page, history, self.state.rows.find_unsettled(self.state.folder, page.messages)
 
     def _following(self, read: tuple[HistoryPage, History]) -> Callable[[], tuple[HistoryPage, History]] | None:
         _, history = read

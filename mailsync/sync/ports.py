@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from mailsync.mailboxes.records import Profile
-from mailsync.sync.records import DeltaPage, Fetched, HistoryPage, StoredMessage
+from mailsync.sync.records import DeltaPage, Fetched, HistoryPage, Message, StoredMessage
 from mailsync.tokens.ports import GetToken
 
 
@@ -39,6 +39,14 @@ class MailService(Protocol):
         self, folder: str, since: datetime, before: datetime | None, skip: int, *, size: int = 0, narrow: bool = False
     ) -> HistoryPage:
         """Messages received in [since, before] (before None: up to now), newest first, `skip` passed over."""
+        ...
+
+    def headers(self, folder: str, received: Mapping[str, datetime]) -> Mapping[str, Message]:
+        """Headers alone of messages of a folder, by id with the time each was received, a hundred or so a call.
+
+        It gives up where it would cost more calls than asking by ids: some may be missing, and all are where lists
+        show no headers. A message that has none is among those that are found.
+        """
         ...
 
     def messages(self, ids: Sequence[str]) -> Fetched:

@@ -132,6 +132,21 @@ def test_an_update_says_what_changed(box):
     )
 
 
+def test_lists_show_headers(box):
+    times = {box.deliver(minutes): START + timedelta(minutes=minutes) for minutes in range(45)}
+    wanted = list(times)[5:40]
+    shown = box.service.headers("inbox", {message_id: times[message_id] for message_id in wanted} | {"gone": START})
+    assert shown.keys() == set(wanted)
+    whole = box.service.messages(wanted).found
+    assert all(shown[each].content == Content(headers=whole[each].content.headers) for each in wanted)
+    assert shown[wanted[0]].content.headers
+
+
+def test_lists_of_another_folder_show_no_headers(box):
+    times = {box.deliver(minutes): START + timedelta(minutes=minutes) for minutes in range(25)}
+    assert box.service.headers("archive", times) == {}
+
+
 def test_what_leaves_the_folder_is_removed(box):
     moved, deleted, stays = (box.deliver(minutes) for minutes in range(3))
     _, link = enumerated(box)

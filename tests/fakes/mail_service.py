@@ -5,7 +5,7 @@ capped, links are opaque and may be followed again, items may be replayed, chang
 may be empty. Where the documents are silent a knob chooses, so that a test can try both readings.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -58,7 +58,8 @@ class FakeMailService:
     `cap`, `choose`: how many messages a filtered enumeration returns, and which of the window's ids.
     `omitted_changes`: whether later rounds speak of messages that the cap left out.
     `partial_updates`: a change carries only what changed; else the whole message.
-    `headers_in_delta`: whether delta answers carry `headers` at all.
+    `headers_in_delta`, `headers_in_lists`: whether delta's and lists' answers carry `headers` at all.
+    `list_size`: how many messages a list of headers shows.
     `stale_pages`: a round's later pages show messages as they were when it began; else as they are.
     `replays`: how many of the entries served last the next delta page repeats (once).
     `empty_pages`: how many empty pages begin each round from now on. `refuse_filter`: 400 to a filter.
@@ -81,6 +82,8 @@ class FakeMailService:
     omitted_changes: bool = True
     partial_updates: bool = True
     headers_in_delta: bool = True
+    headers_in_lists: bool = True
+    list_size: int = 100
     stale_pages: bool = False
     replays: int = 0
     empty_pages: int = 0
@@ -163,6 +166,18 @@ class FakeMailService:
             self.unlinked -= 1
             more = False
         return HistoryPage(messages, more)
+
+    def headers(self, folder: str, received: Mapping[str, datetime]) -> Mapping[str, Message]:
+        self._enter("headers")
+        home = self._home(folder)
+        there = [mail for mail in self.mailbox.holds(home) if received and mail.received >= min(received.values())][
+            : self.list_size
+        ]
+        self._fail_for([mail.id for mail in there], narrow=True)
+        if not self.headers_in_lists:
+            return {}
+        shown = (mail for mail in there if mail.id in received)
+        return {mail.id: Message(mail.id, Content(headers=mail.content.headers)) for mail in shown}
 
     def messages(self, ids: Sequence[str]) -> Fetched:
         self._enter("messages")

@@ -63,10 +63,10 @@ def test_so_do_those_of_an_event_loop():
 def test_a_page_is_read_ahead_in_the_readers_context():
     token = INVOCATION.set("of the run")
     try:
-        pages = list(read_ahead(INVOCATION.get, lambda page: None))
+        pages = list(read_ahead(INVOCATION.get, lambda page: None, lambda page: f"{page} {INVOCATION.get()}"))
     finally:
         INVOCATION.reset(token)
-    assert pages == ["of the run"]
+    assert pages == ["of the run of the run"]
 
 
 def calls(name: str):

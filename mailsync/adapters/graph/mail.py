@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import msgspec
+from msgspec import UNSET
 
 from mailsync.adapters import json_reader
 from mailsync.adapters.graph import messages as wire
@@ -18,7 +19,7 @@ from mailsync.adapters.http import Answer
 from mailsync.clock import Clock, utc_now
 from mailsync.errors import GraphUnavailable, MailsyncError, RetryLater, Throttled
 from mailsync.mailboxes.records import Profile
-from mailsync.sync.records import DeltaPage, Fetched, HistoryPage, Message
+from mailsync.sync.records import Content, DeltaPage, Fetched, HistoryPage, Message
 from mailsync.tokens.ports import GetToken
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ _BATCH = 20
 _LEAST_OF_DELTA = 1
 _LEAST_OF_HISTORY = 2
 """Its next page begins with the last message of this one: a page of that alone would lead nowhere."""
+_SPARE = 25
+"""Messages that a list of headers may hold beside those that are wanted."""
+_HEADERS = "receivedDateTime,internetMessageHeaders"
 _NEWEST_FIRST = "$orderby=receivedDateTime%20desc"
 
 
@@ -146,6 +150,37 @@ class GraphClient:
         page = _read("history", raw, wire.page)
         return HistoryPage(wire.to_messages(page.value), page.next_link is not None)
 
+    def headers(self, folder: str, received: Mapping[str, datetime]) -> Mapping[str, Message]:
+        """GET …/messages with $select=internetMessageHeaders.
+
+        https://learn.microsoft.com/graph/api/mailfolder-list-messages. A list goes on from one wanted message to the
+        next, so that what lies between them is not read.
+        """
+        left = sorted(received, key=lambda message_id: received[message_id], reverse=True)
+        shown: dict[str, Message] = {}
+        for _ in range(len(left) // _BATCH):
+            page = self._headers(folder, received[left[-1]], received[left[0]], len(left))
+            listed = {message.id: message for message in page.messages if message.id in received}
+            shown |= listed
+            end = min((message.received for message in page.messages if message.received), default=None)
+            left = [each for each in left if each not in shown and end and received[each] <= end] if page.more else []
+            if len(left) <= _BATCH or not listed:
+                break
+        if all(message.content.headers is UNSET for message in shown.values()):
+            return {}
+        return {message_id: Message(message_id, _headers_of(message)) for message_id, message in shown.items()}
+
+    def _headers(self, folder: str, since: datetime, before: datetime, wanted: int) -> HistoryPage:
+        window = _encode(_window(since, before))
+        path = f"{_folder(folder)}/messages?$select={_HEADERS}&$filter={window}&{_NEWEST_FIRST}&$top="
+        raw = by_smaller_pages(
+            wanted + _SPARE,
+            _LEAST_OF_HISTORY,
+            lambda pages: self._transport.get("headers", f"{path}{pages.size}", pages),
+        )
+        page = _read("headers", raw, wire.page)
+        return HistoryPage(wire.to_messages(page.value), page.next_link is not None)
+
     def messages(self, ids: Sequence[str]) -> Fetched:
         """POST /$batch of GET /me/messages/{id}: https://learn.microsoft.com/graph/api/message-get."""
         found: dict[str, Message] = {}
@@ -236,6 +271,10 @@ def _read[T](operation: str, raw: bytes, decode: Callable[[bytes], T]) -> T:
         return decode(raw)
     except json_reader.Unreadable as error:
         raise GraphUnavailable(f"{operation}: the answer is not what Graph documents") from error
+
+
+def _headers_of(message: Message) -> Content:
+    return Content(headers=message.content.headers)
 
 
 def _answer(part: _Part) -> Answer:

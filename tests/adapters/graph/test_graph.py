@@ -25,7 +25,7 @@ from mailsync.errors import (
     Throttled,
     TokenRefused,
 )
-from mailsync.sync.records import Content, Fetched, Message
+from mailsync.sync.records import Content, Fetched, Header, Message
 from tests.adapters.stub_transport import Reply, stub_session
 
 PREFERENCES = 'IdType="ImmutableId", outlook.body-content-type="html"'
@@ -456,6 +456,67 @@ def test_a_later_page_of_history_covers_the_whole_second_it_begins_in():
     assert not answer.more
     assert client.query["$filter"].endswith(" and receivedDateTime lt 2026-01-02T03:04:06Z")
     assert client.query["$skip"] == "3"
+
+
+HEADERS = [{"name": "Message-ID", "value": "<1@example.org>"}]
+
+
+def listed(*places, headers=HEADERS, more=False):
+    """A list of messages, so many minutes old."""
+    shown = [
+        {"id": f"m{place}", "receivedDateTime": minutes(place).isoformat(), "internetMessageHeaders": headers}
+        for place in places
+    ]
+    return Reply(200, {"value": shown} | ({"@odata.nextLink": f"{GRAPH}/me/messages?$skip=1"} if more else {}))
+
+
+def minutes(place):
+    return NOW - timedelta(minutes=place)
+
+
+def wanted(*places):
+    return {f"m{place}": minutes(place) for place in places}
+
+
+def test_headers_of_a_page_are_one_list_over_its_time():
+    client = Client(listed(*range(100)))
+    shown = client.headers("inbox", wanted(*range(100)))
+    assert shown.keys() == wanted(*range(100)).keys()
+    assert shown["m7"] == Message("m7", Content(headers=(Header("Message-ID", "<1@example.org>"),)))
+    window = "receivedDateTime ge 2026-01-02T01:25:05Z and receivedDateTime lt 2026-01-02T03:04:06Z"
+    assert client.query["$filter"] == window
+    assert client.query["$orderby"] == "receivedDateTime desc"
+    assert client.query["$select"] == "receivedDateTime,internetMessageHeaders"
+    assert int(client.query["$top"]) >= 100
+
+
+def test_a_list_goes_on_with_the_next_message_that_is_wanted():
+    client = Client(listed(0, *range(900, 930), more=True), listed(*range(9_000, 9_040)))
+    shown = client.headers("inbox", wanted(0, *range(9_000, 9_040)))
+    assert shown.keys() == wanted(0, *range(9_000, 9_040)).keys()
+    assert client.query["$filter"].endswith(f"lt {(minutes(9_000) + timedelta(seconds=1)).isoformat()[:19]}Z")
+
+
+def test_lists_cost_no_more_calls_than_batches():
+    apart = range(0, 6_000, 100)
+    client = Client(*[listed(place, *range(place + 1, place + 60), more=True) for place in apart])
+    assert client.headers("inbox", wanted(*apart)).keys() == wanted(*apart[:3]).keys()
+
+
+def test_a_list_that_shows_nothing_wanted_is_the_last():
+    client = Client(listed(*range(61, 119), more=True))
+    assert client.headers("inbox", wanted(*range(0, 3_000, 60))) == {}
+
+
+def test_lists_without_headers_are_no_word_about_them_and_single_messages_without_are():
+    client = Client(listed(*range(30), headers=None), Reply(200, {"value": []}))
+    assert client.headers("inbox", wanted(*range(30))) == {}
+    assert client.headers("inbox", wanted(*range(30))) == {}
+    some = listed(*range(30))
+    some.body["value"][3].pop("internetMessageHeaders")
+    shown = Client(some).headers("inbox", wanted(*range(30)))
+    assert shown["m3"] == Message("m3", Content())
+    assert len(shown) == 30
 
 
 def test_messages_go_in_batches_of_twenty():

@@ -1,7 +1,6 @@
 """Answers of Graph that could stop a mailbox, end it, or let it go short without a word. None may."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -12,7 +11,7 @@ from msgspec import UNSET
 from mailsync.errors import AccessDenied, ForeignLink, GraphRefused, GraphUnavailable, Rejected, Throttled
 from mailsync.mailboxes.records import MailboxState
 from mailsync.mailboxes.status import mailbox_lines
-from mailsync.sync import delta_reader, read_ahead
+from mailsync.sync import delta_reader
 from mailsync.sync.records import DeltaPage, Fetched, HistoryPage
 from mailsync.sync.run import Limits
 from tests.fakes.mail_service import FakeMailService
@@ -420,24 +419,9 @@ def test_a_delta_that_never_ends_costs_little_and_no_mail(mad, log):
     assert world.mailbox.state is MailboxState.ACTIVE
 
 
-class AtOnce:
-    """A pool that has always fetched the next page before the one at hand is looked at."""
-
-    def __init__(self, **_options) -> None: ...
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_error) -> None: ...
-
-    def submit(self, work, *arguments):
-        done = Future()
-        done.set_result(work(*arguments))
-        return done
-
-
 def test_a_page_that_is_fetched_ahead_leads_nowhere_back(monkeypatch):
-    monkeypatch.setattr(read_ahead, "Threads", AtOnce)
+    ahead = delta_reader.read_ahead
+    monkeypatch.setattr(delta_reader, "read_ahead", lambda *steps: iter(list(ahead(*steps))))
     world = synced(250)
     assert len(world.messages.rows) == 250
     assert not world.mailbox.last_error_reason

@@ -420,6 +420,69 @@ def test_a_message_that_cannot_be_fetched_keeps_the_others_of_its_page_from_noth
     assert (world.mailbox.last_error_reason, world.mailbox.messages) == ("", 6)
 
 
+def found_without_headers(number, **knobs):
+    """A world that has found so many messages, of which delta has shown no headers."""
+    world = synced(service=FakeMailService(headers_in_delta=False, **knobs))
+    new = [world.graph.deliver(START + timedelta(minutes=place)) for place in range(number)]
+    world.clock.advance(300)
+    world.service.calls.clear()
+    world.hint()
+    world.work_once()
+    assert all(world.rows()[each].content.headers == world.graph.messages[each].content.headers for each in new)
+    return world
+
+
+def test_headers_that_delta_leaves_out_come_from_a_list():
+    world = found_without_headers(60)
+    assert world.service.calls == ["follow_delta", "headers"]
+
+
+def test_headers_of_few_messages_are_one_batch():
+    world = found_without_headers(20)
+    assert world.service.calls == ["follow_delta", "messages"]
+
+
+def test_headers_that_delta_shows_cost_no_call():
+    world = synced()
+    for place in range(60):
+        world.graph.deliver(START + timedelta(minutes=place))
+    world.clock.advance(300)
+    world.service.calls.clear()
+    world.hint()
+    world.work_once()
+    assert world.service.calls == ["follow_delta"]
+
+
+@pytest.mark.parametrize("knobs", [{"list_size": 40}, {"headers_in_lists": False}], ids=["some", "none"])
+def test_headers_that_lists_do_not_show_are_asked_for_by_ids(knobs):
+    world = found_without_headers(60, **knobs)
+    assert world.service.calls == ["follow_delta", "headers", "messages"]
+
+
+def test_a_list_that_cannot_be_had_is_no_failure():
+    service = FakeMailService(headers_in_delta=False)
+    service.fail(GraphUnavailable("a message of it cannot be rendered"), "headers")
+    world = synced(service=service)
+    new = [world.graph.deliver(START + timedelta(minutes=place)) for place in range(60)]
+    world.poll()
+    assert all(world.rows()[each].content.headers is not UNSET for each in new)
+    assert not world.mailbox.last_error_reason
+
+
+def test_where_graph_wants_a_pause_no_other_way_is_tried():
+    service = FakeMailService(headers_in_delta=False)
+    service.fail(Throttled("graph_throttled", "too many requests", 30.0), "headers")
+    world = synced(service=service)
+    for place in range(60):
+        world.graph.deliver(START + timedelta(minutes=place))
+    world.service.calls.clear()
+    world.clock.advance(300)
+    world.hint()
+    world.work_once()
+    assert world.service.calls == ["follow_delta", "headers"]
+    assert world.mailbox.last_error_reason == "graph_throttled"
+
+
 def test_a_refusal_of_one_message_is_none_of_the_mailbox():
     world = synced(service=FakeMailService(headers_in_delta=False))
     bad = world.graph.deliver(START + timedelta(minutes=1))
