@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from bench.services import Services
+from mailsync.mailboxes.ids import MailboxId
 from mailsync.mailboxes.ports import MailboxStore
 from mailsync.push import client_state
 from mailsync.push.ports import SigningKeys
@@ -55,15 +56,15 @@ def notification(keys: SigningKeys, mailbox_id: str, message_id: str, nonce: str
 
     https://learn.microsoft.com/graph/change-notifications-delivery-webhooks
     """
-    user_id = mailbox_id[37:]
-    resource = f"Users/{user_id}/Messages/{message_id}"
+    owner = MailboxId.parse(mailbox_id)
+    resource = f"Users/{owner.user}/Messages/{message_id}"
     item: dict[str, Any] = {
         "subscriptionId": "7f105c7d-2dc5-4530-97cd-4e7ae6534c07",
         "subscriptionExpirationDateTime": "2100-01-01T00:00:00.0000000Z",
         "clientState": client_state.make(keys, mailbox_id, nonce)[0],
         "changeType": "created",
         "resource": resource,
-        "tenantId": mailbox_id[:36],
+        "tenantId": owner.tenant,
         "resourceData": {
             "@odata.type": "#Microsoft.Graph.Message",
             "@odata.id": resource,

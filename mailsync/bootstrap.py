@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mailsync.connect.connector import Connector
     from mailsync.connect.disconnect import Disconnector
     from mailsync.mailboxes.ports import MailboxStore
-    from mailsync.one_time import SignInStore
+    from mailsync.one_time import OneTimeStore
     from mailsync.push.keeper import SubscriptionKeeper
     from mailsync.push.key_rotation import KeyRotation
     from mailsync.push.notifications import Notifications
@@ -76,11 +76,11 @@ class App:
         return TableAccountStore(self.settings.storage)
 
     @once
-    def signins(self) -> "SignInStore":
-        """Pending sign-ins."""
-        from mailsync.adapters.storage.signins import TableSignInStore
+    def one_time(self) -> "OneTimeStore":
+        """What is used once: pending sign-ins, and the lock on the signing keys."""
+        from mailsync.adapters.storage.one_time import TableOneTimeStore
 
-        return TableSignInStore(self.settings.storage)
+        return TableOneTimeStore(self.settings.storage)
 
     @once
     def queue(self) -> "HintQueue":
@@ -101,7 +101,7 @@ class App:
         """The keys of clientStates."""
         from mailsync.adapters.key_vault.signing_keys import KeyVaultSigningKeys
 
-        return KeyVaultSigningKeys(self.settings, lambda: self.signins, utc_now)
+        return KeyVaultSigningKeys(self.settings, lambda: self.one_time, utc_now)
 
     @once
     def key_rotation(self) -> "KeyRotation":
@@ -185,7 +185,7 @@ class App:
             vault=self.vault,
             mailboxes=self.mailboxes,
             accounts=self.accounts,
-            signins=self.signins,
+            signins=self.one_time,
             queue=self.queue,
             clock=utc_now,
         )
@@ -202,7 +202,7 @@ class App:
         """The timer's work."""
         from mailsync.schedule.poller import Poller
 
-        return Poller(self.mailboxes, self.signins, self.queue, utc_now)
+        return Poller(self.mailboxes, self.one_time, self.queue, utc_now)
 
     @once
     def synchronizer(self) -> "Synchronizer":

@@ -6,10 +6,11 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class SignInRecord:
-    """A pending sign-in or its outcome, kept for minutes under the hash of what the browser holds.
+class OneTimeRecord:
+    """What may be used once, until `expires_at`: a pending sign-in, its outcome, a lock.
 
-    `payload` is opaque here: sealed with the browser's own cookie, so the table alone opens nothing.
+    `payload` is opaque here. That of a sign-in is sealed with the browser's own cookie, and its key is the hash of
+    what the browser holds, so the table alone opens nothing.
     """
 
     key: str
@@ -18,18 +19,18 @@ class SignInRecord:
     version: str | None = None
 
 
-class SignInStore(Protocol):
-    """Short-lived, one-time records of the sign-in."""
+class OneTimeStore(Protocol):
+    """Records that live for minutes, each taken by one alone."""
 
-    def put(self, record: SignInRecord) -> None:
+    def put(self, record: OneTimeRecord) -> None:
         """Stores a record under a key that does not exist yet."""
         ...
 
-    def get(self, key: str) -> SignInRecord | None:
+    def get(self, key: str) -> OneTimeRecord | None:
         """The record, expired or not, or None."""
         ...
 
-    def take(self, record: SignInRecord) -> bool:
+    def take(self, record: OneTimeRecord) -> bool:
         """Deletes the record as it was read; False where somebody was faster."""
         ...
 

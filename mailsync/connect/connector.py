@@ -26,7 +26,7 @@ from mailsync.mailboxes.ids import mailbox_id
 from mailsync.mailboxes.leases import Leases
 from mailsync.mailboxes.ports import MailboxStore
 from mailsync.mailboxes.records import Mailbox, MailboxState, Profile
-from mailsync.one_time import SignInRecord, SignInStore
+from mailsync.one_time import OneTimeRecord, OneTimeStore
 from mailsync.reasons import Reason
 from mailsync.schedule.ports import HintQueue
 from mailsync.schedule.records import Hint
@@ -80,7 +80,7 @@ class Connector:
     vault: TokenVault
     mailboxes: MailboxStore
     accounts: AccountStore
-    signins: SignInStore
+    signins: OneTimeStore
     queue: HintQueue
     clock: Clock
     random: Callable[[int], bytes] = secrets.token_bytes
@@ -202,7 +202,7 @@ class Connector:
         """Stores a sealed record, under `state` or else under the cookie itself. Returns the cookie."""
         cookie = secret_text(self.random(SECRET_BYTES))
         key = record_key(of.state if of else cookie)
-        self.signins.put(SignInRecord(key, seal(cookie, label, content), self.clock() + LIFETIME))
+        self.signins.put(OneTimeRecord(key, seal(cookie, label, content), self.clock() + LIFETIME))
         return cookie
 
 

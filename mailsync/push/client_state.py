@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from uuid import UUID
 
+from mailsync.mailboxes.ids import MailboxId
 from mailsync.push.ports import SigningKeys
 
 FindKey = Callable[[str], bytes | None]
@@ -32,8 +33,8 @@ def make(keys: SigningKeys, mailbox_id: str, nonce: str) -> tuple[str, str]:
     if not _NONCE.fullmatch(nonce):
         raise ValueError("a nonce has 1 to 22 characters of base64url")
     key_id, key = keys.current()
-    owner = UUID(mailbox_id[:36]).bytes + UUID(mailbox_id[37:]).bytes
-    signed = f"{key_id}.{_text(owner)}.{nonce}"
+    owner = MailboxId.parse(mailbox_id)
+    signed = f"{key_id}.{_text(UUID(owner.tenant).bytes + UUID(owner.user).bytes)}.{nonce}"
     return f"{signed}.{_signature(key, signed)}", key_id
 
 
@@ -48,7 +49,7 @@ def verify(find: FindKey, text: str) -> str | None:
     if key is None or not hmac.compare_digest(text, f"{signed}.{_signature(key, signed)}"):
         return None
     ids = base64.urlsafe_b64decode(f"{owner}=")
-    return f"{UUID(bytes=ids[:16])}-{UUID(bytes=ids[16:])}"
+    return str(MailboxId(str(UUID(bytes=ids[:16])), str(UUID(bytes=ids[16:]))))
 
 
 def nonce(text: str) -> str:

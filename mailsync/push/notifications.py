@@ -15,6 +15,7 @@ from itertools import islice
 
 from mailsync.clock import Clock
 from mailsync.errors import RetryLater
+from mailsync.mailboxes.ids import MailboxId
 from mailsync.push import client_state
 from mailsync.push.client_state import FindKey
 from mailsync.push.door import Door
@@ -142,9 +143,11 @@ def owner(find: FindKey, item: Notification) -> str | None:
     The clientState must be ours, which proves tenant and user by itself; what the item says of them must agree.
     """
     mailbox_id = client_state.verify(find, item.client_state)
-    if mailbox_id is None or any(tenant != mailbox_id[:36] for tenant in item.tenants):
+    if mailbox_id is None:
         return None
-    return mailbox_id if item.user_id in ("", mailbox_id[37:]) else None
+    proved = MailboxId.parse(mailbox_id)
+    agrees = all(tenant == proved.tenant for tenant in item.tenants) and item.user_id in ("", proved.user)
+    return mailbox_id if agrees else None
 
 
 @dataclass(slots=True)

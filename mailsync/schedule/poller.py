@@ -17,7 +17,7 @@ from mailsync.errors import MailsyncError
 from mailsync.mailboxes.ids import SHARDS, shard
 from mailsync.mailboxes.ports import MailboxStore
 from mailsync.mailboxes.records import DueMailbox
-from mailsync.one_time import SignInStore
+from mailsync.one_time import OneTimeStore
 from mailsync.schedule.ports import HintQueue
 from mailsync.schedule.records import Hint
 from mailsync.telemetry import Event, emit
@@ -57,9 +57,9 @@ type _Share = tuple[DueMailbox, float]
 class Poller:
     """Wakes mailboxes whose `next_poll_at` has passed. The sync that follows sets the next one."""
 
-    def __init__(self, mailboxes: MailboxStore, signins: SignInStore, queue: HintQueue, clock: Clock) -> None:
+    def __init__(self, mailboxes: MailboxStore, one_time: OneTimeStore, queue: HintQueue, clock: Clock) -> None:
         self._mailboxes = mailboxes
-        self._signins = signins
+        self._one_time = one_time
         self._queue = queue
         self._clock = clock
 
@@ -91,7 +91,7 @@ class Poller:
 
     def sweep(self) -> int:
         """Deletes expired sign-in records; returns how many."""
-        return self._signins.purge(self._clock())
+        return self._one_time.purge(self._clock())
 
     def _due(self, of: str, until: datetime, now: datetime, since: str = "") -> _Due:
         """The first page of a shard that has entries without a hint on its way; those, and where others begin."""

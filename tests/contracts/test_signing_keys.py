@@ -10,12 +10,12 @@ from mailsync.adapters import azure_sdk
 from mailsync.adapters.key_vault import signing_keys
 from mailsync.adapters.key_vault.signing_keys import KeyVaultSigningKeys
 from mailsync.errors import MailsyncError, Misconfigured, RetryLater
-from mailsync.one_time import SignInRecord
+from mailsync.one_time import OneTimeRecord
 from mailsync.settings import Settings
 from sandbox import constants
 from sandbox.key_vault.state import SecretVersion
 from tests.fakes.signing_keys import FakeSigningKeys
-from tests.fakes.stores import FakeSignInStore
+from tests.fakes.stores import FakeOneTimeStore
 
 
 class Clock:
@@ -34,7 +34,7 @@ class Azure:
 
     def __init__(self, microsoft365):
         self.clock = Clock()
-        self.locks = FakeSignInStore()
+        self.locks = FakeOneTimeStore()
         self.world = microsoft365.world
         self.settings = Settings.load(
             {
@@ -283,7 +283,7 @@ def test_an_instance_that_has_signed_an_hour_ago_signs_with_no_key_that_was_drop
 
 
 def test_a_lock_left_behind_is_broken_once_it_has_expired(azure):
-    azure.locks.put(SignInRecord("signing-key-lock", "locked", azure.clock() + timedelta(minutes=2)))
+    azure.locks.put(OneTimeRecord("signing-key-lock", "locked", azure.clock() + timedelta(minutes=2)))
     with pytest.raises(RetryLater):
         azure.keys.current()
     azure.clock.advance(120)

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from uuid import UUID
 
+from mailsync.mailboxes.ids import MailboxId
 from mailsync.mailboxes.records import PushState
 from sandbox.client import mail_files
 from sandbox.commands import ensure_account
@@ -161,15 +162,15 @@ def delta_calls(product, address):
 
 def genuine(product, identity, message_id="a-message", **changes):
     """A notification as Graph would send it, with the clientState of the mailbox's subscription."""
-    tenant, user = identity[:36], identity[37:]
-    owner = base64.urlsafe_b64encode(UUID(tenant).bytes + UUID(user).bytes).decode().rstrip("=")
+    owner = MailboxId.parse(identity)
+    proof = base64.urlsafe_b64encode(UUID(owner.tenant).bytes + UUID(owner.user).bytes).decode().rstrip("=")
     issued = product.control.call("GET", "/issued")["secrets"]
-    resource = f"Users/{user}/Messages/{message_id}"
+    resource = f"Users/{owner.user}/Messages/{message_id}"
     return {
         "subscriptionId": product.mailbox(identity).folders[0].subscription.id,
         "subscriptionExpirationDateTime": "2027-01-01T00:00:00.0000000Z",
-        "clientState": next(text for text in issued if text.count(".") == 3 and text.split(".")[1] == owner),
-        "tenantId": tenant,
+        "clientState": next(text for text in issued if text.count(".") == 3 and text.split(".")[1] == proof),
+        "tenantId": owner.tenant,
         "changeType": "created",
         "resource": resource,
         "resourceData": {"@odata.type": "#Microsoft.Graph.Message", "@odata.id": resource, "id": message_id},

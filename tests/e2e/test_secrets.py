@@ -21,7 +21,7 @@ ADDRESS = "ann@secret.example"
 
 def flow_secrets(product, owner):
     """What the pending sign-in of a browser holds: it opens with the browser's own cookie alone."""
-    record = product.app.signins.get(record_key(owner.state))
+    record = product.app.one_time.get(record_key(owner.state))
     cookie = owner.cookies["__Host-siftrock-signin"]
     flow = json.loads(unseal(cookie, "mailsync sign-in flow 1", record.payload))
     assert {"code_verifier", "nonce", "state"} <= flow.keys()

@@ -23,7 +23,7 @@ from mailsync.errors import Rejected, StaleWrite
 from mailsync.mailboxes.ids import SHARDS
 from mailsync.mailboxes.ports import MailboxStore
 from mailsync.mailboxes.records import DueMailbox, Mailbox
-from mailsync.one_time import SignInRecord
+from mailsync.one_time import OneTimeRecord
 from mailsync.sync.records import Content, StoredMessage
 from mailsync.sync.row_keys import row_bound, row_key
 
@@ -239,24 +239,24 @@ class FakeAccountStore:
         return self.rows[account_id]
 
 
-class FakeSignInStore:
-    """`SignInStore`."""
+class FakeOneTimeStore:
+    """`OneTimeStore`."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, SignInRecord] = {}
+        self.rows: dict[str, OneTimeRecord] = {}
         self._versions = itertools.count(1)
         self._lock = threading.Lock()
 
-    def put(self, record: SignInRecord) -> None:
+    def put(self, record: OneTimeRecord) -> None:
         with self._lock:
             if record.key in self.rows:
                 raise StaleWrite("a sign-in of this key exists")
             self.rows[record.key] = replace(record, version=f"v{next(self._versions)}")
 
-    def get(self, key: str) -> SignInRecord | None:
+    def get(self, key: str) -> OneTimeRecord | None:
         return self.rows.get(key)
 
-    def take(self, record: SignInRecord) -> bool:
+    def take(self, record: OneTimeRecord) -> bool:
         with self._lock:
             current = self.rows.get(record.key)
             if not current or current.version != record.version:

@@ -20,7 +20,7 @@ from mailsync.tokens.records import Grant, StoredToken
 from tests.fakes.mail_service import FakeMailService
 from tests.fakes.queue_and_vault import FakeHintQueue, FakeTokenVault
 from tests.fakes.signing_keys import FakeSigningKeys
-from tests.fakes.stores import FakeMailboxStore, FakeMessageStore, FakeSignInStore
+from tests.fakes.stores import FakeMailboxStore, FakeMessageStore, FakeOneTimeStore
 from tests.fakes.subscription_service import FakeSubscriptions
 
 START = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
@@ -202,7 +202,7 @@ class World:
             sleep=self.clock.advance,
         )
         self.key_rotation = KeyRotation(self.keys, self.mailboxes, self.clock)
-        self.poller = Poller(self.mailboxes, FakeSignInStore(), self.queue, self.clock)
+        self.poller = Poller(self.mailboxes, FakeOneTimeStore(), self.queue, self.clock)
         if not self.connected:
             self.mailboxes.save(MAILBOX)
         self.vault.save(BOX, StoredToken(refresh_token="refresh-0", scopes=(), saved_at=self.clock()))

@@ -12,7 +12,7 @@ import msgspec
 from mailsync.adapters.key_vault.secrets import VaultSecrets
 from mailsync.clock import Clock
 from mailsync.errors import MailsyncError, Misconfigured, RetryLater, StaleWrite
-from mailsync.one_time import SignInRecord, SignInStore
+from mailsync.one_time import OneTimeRecord, OneTimeStore
 from mailsync.reasons import Reason
 from mailsync.settings import Settings
 
@@ -67,7 +67,7 @@ class KeyVaultSigningKeys:
     def __init__(
         self,
         settings: Settings,
-        locks: Callable[[], SignInStore],
+        locks: Callable[[], OneTimeStore],
         clock: Clock,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -223,13 +223,13 @@ class KeyVaultSigningKeys:
             self._keep(keys)
         return keys
 
-    def _lock(self, locks: SignInStore) -> SignInRecord:
+    def _lock(self, locks: OneTimeStore) -> OneTimeRecord:
         now = self._clock()
         held = locks.get(_LOCK)
         if held and held.expires_at <= now:
             locks.take(held)
         try:
-            locks.put(SignInRecord(_LOCK, "locked", now + _LOCKED))
+            locks.put(OneTimeRecord(_LOCK, "locked", now + _LOCKED))
         except StaleWrite as error:
             raise _BeingMade("Another instance is making the signing key.") from error
         taken = locks.get(_LOCK)

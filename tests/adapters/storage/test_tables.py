@@ -12,13 +12,13 @@ from mailsync.adapters.storage.entities import Change
 from mailsync.adapters.storage.mailboxes import TableMailboxStore
 from mailsync.adapters.storage.message_rows import blob_name
 from mailsync.adapters.storage.messages import TableMessageStore
+from mailsync.adapters.storage.one_time import TableOneTimeStore
 from mailsync.adapters.storage.services import BODIES, blob_service, table_service
-from mailsync.adapters.storage.signins import TableSignInStore
 from mailsync.adapters.storage.tables import Table
 from mailsync.errors import Misconfigured, RetryLater, StaleWrite
 from mailsync.mailboxes.ids import mailbox_id
 from mailsync.mailboxes.records import DueMailbox, Mailbox
-from mailsync.one_time import SignInRecord
+from mailsync.one_time import OneTimeRecord
 from mailsync.settings import Storage
 from mailsync.sync.records import Content, StoredMessage
 from mailsync.sync.row_keys import index_key, row_key
@@ -112,9 +112,9 @@ def test_marks_that_fail_leave_the_others_and_are_told(storage, monkeypatch):
 
 
 def expired_sign_ins(storage, number):
-    store = TableSignInStore(storage)
+    store = TableOneTimeStore(storage)
     for n in range(number):
-        store.put(SignInRecord(f"{n:064x}", "gAAAA-sealed_" * 100, NOW))
+        store.put(OneTimeRecord(f"{n:064x}", "gAAAA-sealed_" * 100, NOW))
     return store
 
 

@@ -12,7 +12,7 @@ from mailsync.mailboxes.records import Profile
 from mailsync.settings import Settings
 from mailsync.tokens.records import ALL_SCOPES, AuthorizationRequest, Grant
 from tests.fakes.queue_and_vault import FakeHintQueue, FakeTokenVault
-from tests.fakes.stores import FakeAccountStore, FakeMailboxStore, FakeSignInStore
+from tests.fakes.stores import FakeAccountStore, FakeMailboxStore, FakeOneTimeStore
 
 TENANT = "aaaaaaaa-0000-4000-8000-000000000001"
 OTHER_TENANT = "aaaaaaaa-0000-4000-8000-000000000002"
@@ -119,7 +119,7 @@ class SignIn:
         self.vault = FakeTokenVault()
         self.mailboxes = FakeMailboxStore()
         self.accounts = FakeAccountStore(*accounts or [Account("shop", "The Shop", addresses=("offers@shop.example",))])
-        self.signins = FakeSignInStore()
+        self.signins = FakeOneTimeStore()
         self.queue = FakeHintQueue()
         self._random = itertools.count(1)
         self.connector = Connector(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mailsync.adapters.graph import notifications as reader
 from mailsync.errors import Misconfigured, Rejected, RetryLater
-from mailsync.mailboxes.ids import mailbox_id
+from mailsync.mailboxes.ids import MailboxId, mailbox_id
 from mailsync.push import client_state
 from mailsync.push.notifications import Accepted, Notifications
 from mailsync.schedule.hints import decode_hint, encode_hint
@@ -50,17 +50,18 @@ class Webhook:
 
     def item(self, box=BOX, message="m1", **changes):
         """A change notification as Graph documents it; a change to None leaves the property out."""
+        owner = MailboxId.parse(box)
         values = {
             "id": "lsgTZMr9KwAAA",
             "subscriptionId": f"subscription-{box[-1]}",
             "subscriptionExpirationDateTime": "2026-12-01T00:00:00.0000000Z",
             "clientState": client_state.make(self.keys, box, "nonce")[0],
             "changeType": "created",
-            "resource": f"Users/{box[37:]}/Messages/{message}",
-            "tenantId": box[:36],
+            "resource": f"Users/{owner.user}/Messages/{message}",
+            "tenantId": owner.tenant,
             "resourceData": {
                 "@odata.type": "#Microsoft.Graph.Message",
-                "@odata.id": f"Users/{box[37:]}/Messages/{message}",
+                "@odata.id": f"Users/{owner.user}/Messages/{message}",
                 "@odata.etag": 'W/"CQAAABYAAAD"',
                 "id": message,
             },

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from mailsync.adapters.graph import notifications as reader
+from mailsync.mailboxes.ids import MailboxId
 from mailsync.push import client_state
 from mailsync.push.notifications import Notifications
 from tests.fakes.queue_and_vault import FakeAsyncHintQueue
@@ -30,7 +31,12 @@ class Replay:
 
     def post(self, number, ids=50, **more):
         text, _ = client_state.make(self.world.keys, BOX, self.nonce)
-        item = {"subscriptionId": "captured", "clientState": text, "tenantId": BOX[:36], "changeType": "created"} | more
+        item = {
+            "subscriptionId": "captured",
+            "clientState": text,
+            "tenantId": MailboxId.parse(BOX).tenant,
+            "changeType": "created",
+        } | more
         items = [item | {"resourceData": {"id": f"invented-{number}-{place}"}} for place in range(ids)]
         asyncio.run(self._notifications.receive(json.dumps({"value": items}).encode()))
         for hint, delay in self._queue.take():

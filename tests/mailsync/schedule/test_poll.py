@@ -14,7 +14,7 @@ from mailsync.schedule import poller
 from mailsync.schedule.poller import Poller
 from mailsync.schedule.records import Hint
 from tests.fakes.queue_and_vault import FakeHintQueue
-from tests.fakes.stores import FakeMailboxStore, FakeSignInStore
+from tests.fakes.stores import FakeMailboxStore, FakeOneTimeStore
 from tests.mailsync.world import MAILBOX, START, TENANT, Clock
 
 
@@ -49,7 +49,7 @@ class Failing(FakeMailboxStore):
 class Desk:
     def __init__(self, *due_in: float) -> None:
         self.clock, self.mailboxes, self.queue = Clock(), Failing(), Picky()
-        self.poller = Poller(self.mailboxes, FakeSignInStore(), self.queue, self.clock)
+        self.poller = Poller(self.mailboxes, FakeOneTimeStore(), self.queue, self.clock)
         self.ids = [mailbox_id(TENANT, f"bbbbbbbb-0000-4000-8000-{number:012x}") for number in range(len(due_in))]
         for each, seconds in zip(self.ids, due_in, strict=True):
             self.save(each, START + timedelta(seconds=seconds))

@@ -17,7 +17,7 @@ from mailsync.sync.synchronizer import Synchronizer
 from mailsync.tokens.keeper import TokenKeeper
 from mailsync.tokens.records import Grant, StoredToken
 from tests.fakes.mail_service import FakeMailService
-from tests.fakes.stores import FakeAccountStore, FakeSignInStore
+from tests.fakes.stores import FakeAccountStore, FakeOneTimeStore
 from tests.mailsync.connect import sign_in
 from tests.mailsync.turns import Turns
 from tests.mailsync.world import BOX, START, TENANT, USER, World
@@ -205,7 +205,7 @@ class Connecting:
             vault=world.vault,
             mailboxes=world.mailboxes,
             accounts=FakeAccountStore(Account("acme", "Acme", addresses=("owner@contoso.example",))),
-            signins=FakeSignInStore(),
+            signins=FakeOneTimeStore(),
             queue=world.queue,
             clock=world.clock,
             sleep=sleep,

@@ -1,4 +1,4 @@
-"""`SignInStore` on the table `signins`."""
+"""`OneTimeStore` on the table `signins`."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -6,21 +6,21 @@ from itertools import batched
 
 from mailsync.adapters.storage.entities import MOST_CHANGES, Change, Entity
 from mailsync.errors import StaleWrite
-from mailsync.one_time import SignInRecord
+from mailsync.one_time import OneTimeRecord
 from mailsync.settings import Storage
 
 _PARTITION = "signin"
 
 
-class TableSignInStore:
-    """Pending sign-ins and their outcomes, for minutes. Threads may share it."""
+class TableOneTimeStore:
+    """What is used once: sign-ins and their outcomes, and locks. Threads may share it."""
 
     def __init__(self, storage: Storage) -> None:
         from mailsync.adapters.storage.tables import Table
 
         self._table = Table(storage, "signins")
 
-    def put(self, record: SignInRecord) -> None:
+    def put(self, record: OneTimeRecord) -> None:
         """Raises StaleWrite where there is one of this key."""
         self._table.create(
             {
@@ -31,12 +31,12 @@ class TableSignInStore:
             }
         )
 
-    def get(self, key: str) -> SignInRecord | None:
+    def get(self, key: str) -> OneTimeRecord | None:
         """One point read."""
         found = self._table.get(_PARTITION, key)
         return _record(found) if found else None
 
-    def take(self, record: SignInRecord) -> bool:
+    def take(self, record: OneTimeRecord) -> bool:
         """One conditional delete, so that of two who try at once one wins."""
         return record.version is not None and self._table.delete(_PARTITION, record.key, record.version)
 
@@ -56,6 +56,6 @@ class TableSignInStore:
         return len(entities)
 
 
-def _record(entity: Entity) -> SignInRecord:
+def _record(entity: Entity) -> OneTimeRecord:
     row = entity.properties
-    return SignInRecord(row["RowKey"], row["payload"], row["expiresAt"], version=entity.etag)
+    return OneTimeRecord(row["RowKey"], row["payload"], row["expiresAt"], version=entity.etag)

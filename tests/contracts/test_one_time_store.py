@@ -4,18 +4,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailsync.adapters.storage.signins import TableSignInStore
+from mailsync.adapters.storage.one_time import TableOneTimeStore
 from mailsync.errors import StaleWrite
-from mailsync.one_time import SignInRecord
-from tests.fakes.stores import FakeSignInStore
+from mailsync.one_time import OneTimeRecord
+from tests.fakes.stores import FakeOneTimeStore
 
 NOW = datetime(2026, 11, 25, 8, 30, tzinfo=UTC)
-RECORD = SignInRecord("ab" * 32, "gAAAA-sealed_" * 300, NOW + timedelta(minutes=10))
+RECORD = OneTimeRecord("ab" * 32, "gAAAA-sealed_" * 300, NOW + timedelta(minutes=10))
 
 
 @pytest.fixture(params=["fake", "azure"])
 def signins(request):
-    return FakeSignInStore() if request.param == "fake" else TableSignInStore(request.getfixturevalue("storage"))
+    return FakeOneTimeStore() if request.param == "fake" else TableOneTimeStore(request.getfixturevalue("storage"))
 
 
 def test_a_record_comes_back_as_it_was_put(signins):
@@ -66,7 +66,7 @@ def test_a_record_put_again_is_another(signins):
 def test_purge_deletes_what_has_expired(signins):
     moments = [-60, 0, 0.001, 60]
     for number, seconds in enumerate(moments):
-        signins.put(SignInRecord(f"{number:064x}", "x", NOW + timedelta(seconds=seconds)))
+        signins.put(OneTimeRecord(f"{number:064x}", "x", NOW + timedelta(seconds=seconds)))
     assert signins.purge(NOW) == 2
     assert [signins.get(f"{number:064x}") is not None for number in range(4)] == [False, False, True, True]
     assert signins.purge(NOW) == 0
