@@ -126,12 +126,13 @@ class PackageSandbox(Sandbox):
     unpacked: Unpacked
 
     def _start_host(self, environment: dict[str, str]) -> None:
-        # What Azure's host is made of here comes last on the path, and this folder's own packages not at all.
+        # What Azure's host is made of here comes last on the path, and this folder's own packages not at all; what it
+        # uses of the program is the package's.
         tools = self.unpacked.environment / "tools"
         tools.mkdir()
         (tools / "sandbox").symlink_to(ROOT / "sandbox")
         (site,) = self.unpacked.environment.glob("lib/python*/site-packages")
-        (site / "host.pth").write_text(f"{tools}\n{sysconfig.get_path('purelib')}\n")
+        (site / "host.pth").write_text(f"{self.unpacked.app}\n{tools}\n{sysconfig.get_path('purelib')}\n")
         files = self._certificates
         descriptor = self._listener.fileno()
         command = [self.unpacked.python, "-m", "sandbox", "host", "--descriptor", str(descriptor)]
