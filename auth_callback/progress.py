@@ -6,13 +6,13 @@ from mailsync.mailboxes.records import Mailbox, MailboxState
 def describe(mailbox: Mailbox) -> dict[str, str]:
     """The `title`, `tone` (good, bad) and `progress` of the page after connecting."""
     if mailbox.state is MailboxState.NEEDS_RECONNECT:
-        progress = f"Microsoft no longer lets us read the inbox (code {mailbox.last_error_reason})."
+        progress = f"Microsoft no longer lets us read the inbox (code {mailbox.problem})."
         return {"title": "Your inbox must be connected again", "tone": "bad", "progress": progress}
     if mailbox.state is MailboxState.DISCONNECTED:
         return {"title": "Your inbox is disconnected", "tone": "bad", "progress": "It is no longer read."}
     sentences = [_first_sync(mailbox)]
-    if mailbox.last_error_reason:
-        sentences.append(f"The last attempt did not succeed ({mailbox.last_error_reason}); we try again by ourselves.")
+    if mailbox.problem:
+        sentences.append(f"The last attempt did not succeed ({mailbox.problem}); we try again by ourselves.")
     return {"title": "Your inbox is connected", "tone": "good", "progress": " ".join(sentences)}
 
 

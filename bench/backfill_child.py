@@ -109,8 +109,8 @@ def crowd() -> Measured:
     def run(box: str) -> None:
         app.synchronizer.run(Hint(mailbox_id=box, at=utc_now()))
         mailbox = app.mailboxes.get(box)
-        if mailbox is None or mailbox.last_error_reason:
-            raise RuntimeError(f"the reading failed: {mailbox and mailbox.last_error_message}")
+        if mailbox is None or mailbox.last_error:
+            raise RuntimeError(f"the reading failed: {mailbox and mailbox.last_error}")
 
     def together() -> None:
         with ThreadPoolExecutor(len(boxes)) as pool:
@@ -140,8 +140,8 @@ def _read(app: App, is_done: Callable[[Mailbox], bool]) -> None:
     for _ in range(_MOST_RUNS):
         app.synchronizer.run(Hint(mailbox_id=BOX, at=utc_now(), continues=True))
         mailbox = _mailbox(app)
-        if mailbox.last_error_reason:
-            raise RuntimeError(f"the reading failed: {mailbox.last_error_message}")
+        if mailbox.last_error:
+            raise RuntimeError(f"the reading failed: {mailbox.last_error}")
         if is_done(mailbox):
             return
     raise RuntimeError("the reading does not end")

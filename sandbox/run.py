@@ -77,10 +77,11 @@ def _await_push(sandbox: Sandbox, mailbox_id: str) -> None:
     """Waits until the mailbox is subscribed to. Raises SandboxError when that takes too long."""
     mailboxes = mailsync_app(sandbox.state).mailboxes
     deadline = time.monotonic() + _TIMEOUT
-    while (mailbox := mailboxes.get(mailbox_id)).push != "healthy":
+    while (mailbox := mailboxes.get(mailbox_id)).push.state.shown != "healthy":
         sandbox.check()
         if time.monotonic() > deadline:
-            raise SandboxError(f"push is {mailbox.push} after {_TIMEOUT} s: {mailbox.push_reason or 'no reason yet'}")
+            push = mailbox.push
+            raise SandboxError(f"push is {push.state.shown} after {_TIMEOUT} s: {push.reason or 'no reason yet'}")
         time.sleep(0.1)
 
 

@@ -11,7 +11,7 @@ import pytest
 from infra import outputs
 from mailsync import admin, terminal
 from mailsync.accounts.records import Account
-from mailsync.mailboxes.records import Folder, Mailbox
+from mailsync.mailboxes.records import Folder, LastError, Mailbox
 from sandbox import __main__ as sandbox_command
 from sandbox import commands, run, show, up
 from tests.fakes.stores import FakeAccountStore, FakeMailboxStore
@@ -44,9 +44,7 @@ def admin_parts(monkeypatch):
             mail=HOSTILE,
             display_name=HOSTILE,
             connected_at=NOW,
-            last_error_at=NOW,
-            last_error_reason="x",
-            last_error_message=HOSTILE,
+            last_error=LastError(NOW, "x", HOSTILE),
             folders=(Folder(name=HOSTILE, since=NOW, problem=HOSTILE),),
         )
     )

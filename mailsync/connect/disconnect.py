@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
 
 from mailsync.clock import Clock
@@ -40,10 +40,10 @@ class Disconnector:
         """
         hold = Leases(self.mailboxes, self.clock, self.sleep).take(mailbox_id)
         if hold.mailbox.state is MailboxState.DISCONNECTED:
-            left = hold.mailbox.push_reason  # the token is gone: there is nothing to ask Graph with
+            left = hold.mailbox.push.reason  # the token is gone: there is nothing to ask Graph with
         else:
             left = self.keeper.retire_all(hold.mailbox)
-        hold.change(lambda mailbox: replace(push.off(mailbox), push_reason=left))
+        hold.change(partial(push.off, left=left))
         self.tokens.forget(mailbox_id)
         finish = partial(outcome.disconnected, now=self.clock(), granted_at=hold.granted_at)
         fresh = self.mailboxes.get(mailbox_id)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 
 import msgspec
 
@@ -15,12 +15,52 @@ class MailboxState(StrEnum):
     DISCONNECTED = "disconnected"
 
 
-class PushState(StrEnum):
-    """Whether Graph tells of new mail. `off`: not subscribed yet; `degraded`: polling stands in for it."""
+class PushState(Enum):
+    """Whether Graph tells of new mail. In all but `TRUSTED`, polling stands in for it.
 
-    OFF = "off"
-    HEALTHY = "healthy"
-    DEGRADED = "degraded"
+    `OFF`: never subscribed, or let go. `TRUSTED`: Graph is relied on to tell. `SILENT`: subscribed anew after Graph
+    did not tell of mail; trusted once it tells of some. `DEGRADED`: something failed, and is tried again at a time.
+    `LOST`: the subscriptions are worth nothing, and the next run sees to them.
+    """
+
+    OFF = auto()
+    TRUSTED = auto()
+    SILENT = auto()
+    DEGRADED = auto()
+    LOST = auto()
+
+    @property
+    def shown(self) -> str:
+        """As it is stored and shown: `off`, `healthy`, `degraded`."""
+        return {PushState.OFF: "off", PushState.TRUSTED: "healthy"}.get(self, "degraded")
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """Push of one mailbox: see `push/trust.py` for what leads from one state to another.
+
+    `reason`: why push is not trusted, "" where nothing is wrong. `until`: when it is tried again, of `DEGRADED` alone.
+    `failures`: in a row so far.
+    """
+
+    state: PushState = PushState.OFF
+    reason: str = ""
+    until: datetime | None = None
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LastError:
+    """How the last run of a mailbox failed.
+
+    `reason`: a reason code, perhaps one of another version. `failures`: failed runs in a row, since a message was
+    last stored.
+    """
+
+    at: datetime
+    reason: str
+    message: str
+    failures: int = 1
 
 
 class History(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -132,14 +172,14 @@ class Mailbox:
     """One connected inbox: who it is, how it fares, where its reading stands.
 
     `address` is the user principal name, `mail` is only shown. `connected_at`: the first consent,
-    `granted_at`: the latest. `last_sync_started_at`: when the last run began that read everything new.
+    `granted_at`: the latest. `last_error`: None where the last run went well.
+    `last_sync_started_at`: when the last run began that read everything new.
     `not_before`: no Graph call until then.
     `denied_since`: since when Graph has denied access, `denials` times without a page in between.
     `messages` and `removed` count rows written and rows marked removed.
     `token_holder`: the instance that has the newest refresh token in memory, because the vault has not taken it;
     the others leave the mailbox to it until `token_held_until`. `reserved_until`: somebody waits for the lease who
     cannot step aside.
-    `push_reason`: why push is degraded; `push_retry_at`: when it is tried again, `push_failures` in a row so far.
     `looking`: what Graph told of and delta has not shown yet.
     `version` and `due_key` belong to the store: what the record was when it was read.
     """
@@ -157,18 +197,12 @@ class Mailbox:
     not_before: datetime | None = None
     last_sync_started_at: datetime | None = None
     last_success_at: datetime | None = None
-    last_error_at: datetime | None = None
-    last_error_reason: str = ""
-    last_error_message: str = ""
-    failures: int = 0
+    last_error: LastError | None = None
     denied_since: datetime | None = None
     denials: int = 0
     messages: int = 0
     removed: int = 0
-    push: PushState = PushState.OFF
-    push_reason: str = ""
-    push_retry_at: datetime | None = None
-    push_failures: int = 0
+    push: Push = Push()
     last_notification_at: datetime | None = None
     looking: Looking | None = None
     token_holder: str = ""
@@ -177,6 +211,16 @@ class Mailbox:
     lease: Lease | None = None
     version: str | None = None
     due_key: str | None = None
+
+    @property
+    def problem(self) -> str:
+        """Why the last run failed, a reason code; "" where it did not."""
+        return self.last_error.reason if self.last_error else ""
+
+    @property
+    def failures(self) -> int:
+        """Failed runs in a row, since a message was last stored."""
+        return self.last_error.failures if self.last_error else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,11 +47,7 @@ def account_lines(account: Account) -> list[str]:
 
 def mailbox_json(mailbox: Mailbox) -> dict[str, object]:
     """A mailbox for programs; times are ISO 8601 in UTC or null, `lastError` is null where there is none."""
-    error = {
-        "at": _iso(mailbox.last_error_at),
-        "reason": mailbox.last_error_reason,
-        "message": mailbox.last_error_message,
-    }
+    error = mailbox.last_error
     return {
         "id": mailbox.id,
         "accountId": mailbox.account_id,
@@ -62,7 +58,7 @@ def mailbox_json(mailbox: Mailbox) -> dict[str, object]:
         "connectedAt": _iso(mailbox.connected_at),
         "lastSyncStartedAt": _iso(mailbox.last_sync_started_at),
         "lastSuccessAt": _iso(mailbox.last_success_at),
-        "lastError": error if mailbox.last_error_reason else None,
+        "lastError": error and {"at": _iso(error.at), "reason": error.reason, "message": error.message},
         "failures": mailbox.failures,
         "deniedSince": _iso(mailbox.denied_since),
         "nextPollAt": _iso(mailbox.next_poll_at),
@@ -80,10 +76,10 @@ def mailbox_row(mailbox: Mailbox) -> tuple[str, ...]:
         mailbox.address,
         mailbox.account_id,
         mailbox.state.value,
-        mailbox.push.value if mailbox.state is MailboxState.ACTIVE else "-",
+        mailbox.push.state.shown if mailbox.state is MailboxState.ACTIVE else "-",
         str(mailbox.messages),
         _time(mailbox.last_success_at),
-        mailbox.last_error_reason or "-",
+        mailbox.problem or "-",
         _time(mailbox.next_poll_at),
         mailbox.id,
     )
@@ -91,7 +87,7 @@ def mailbox_row(mailbox: Mailbox) -> tuple[str, ...]:
 
 def mailbox_lines(mailbox: Mailbox) -> list[str]:
     """How a mailbox fares, in full."""
-    error = f"{mailbox.last_error_reason} at {_time(mailbox.last_error_at)}: {mailbox.last_error_message}"
+    error = mailbox.last_error
     lines = [
         ("mailbox", mailbox.id),
         ("address", mailbox.address),
@@ -102,7 +98,7 @@ def mailbox_lines(mailbox: Mailbox) -> list[str]:
         ("connected", _time(mailbox.connected_at)),
         ("last sync started", _time(mailbox.last_sync_started_at)),
         ("last success", _time(mailbox.last_success_at)),
-        ("last error", error if mailbox.last_error_reason else "-"),
+        ("last error", f"{error.reason} at {_time(error.at)}: {error.message}" if error else "-"),
         ("failures in a row", str(mailbox.failures)),
         ("access denied since", _time(mailbox.denied_since)),
         ("next poll", _time(mailbox.next_poll_at)),
@@ -145,28 +141,28 @@ def _folder_json(folder: Folder) -> dict[str, object]:
 
 def _push_json(mailbox: Mailbox) -> dict[str, object]:
     return {
-        "state": _push_state(mailbox).value,
-        "reason": mailbox.push_reason or None,
+        "state": _push_state(mailbox).shown,
+        "reason": mailbox.push.reason or None,
         "expiresAt": _iso(_push_ends(mailbox)),
         "lastNotificationAt": _iso(mailbox.last_notification_at),
-        "retryAt": _iso(mailbox.push_retry_at if mailbox.state is MailboxState.ACTIVE else None),
-        "failures": mailbox.push_failures,
+        "retryAt": _iso(mailbox.push.until if mailbox.state is MailboxState.ACTIVE else None),
+        "failures": mailbox.push.failures,
     }
 
 
 def _push_state(mailbox: Mailbox) -> PushState:
     """Off where nothing is read: what is still noted of subscriptions came with a grant that has ended."""
-    return mailbox.push if mailbox.state is MailboxState.ACTIVE else PushState.OFF
+    return mailbox.push.state if mailbox.state is MailboxState.ACTIVE else PushState.OFF
 
 
 def _push(mailbox: Mailbox) -> str:
     if mailbox.state is not MailboxState.ACTIVE:
         return "-"
-    words = [mailbox.push.value + (f" ({mailbox.push_reason})" if mailbox.push_reason else "")]
+    words = [mailbox.push.state.shown + (f" ({mailbox.push.reason})" if mailbox.push.reason else "")]
     if ends := _push_ends(mailbox):
         words.append(f"subscribed until {_time(ends)}")
-    if mailbox.push_retry_at:
-        words.append(f"tried again at {_time(mailbox.push_retry_at)}")
+    if mailbox.push.until:
+        words.append(f"tried again at {_time(mailbox.push.until)}")
     return ", ".join(words)
 
 

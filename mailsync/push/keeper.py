@@ -82,7 +82,7 @@ class SubscriptionKeeper:
             wait = error.retry_after if isinstance(error, RetryLater) else None
             self._degrade(hold, error.reason, wait, detail=error.message)
         else:
-            hold.change(push.settled)
+            hold.change(push.tended)
 
     def judge(self, hold: MailboxHold, hint: Hint, arrived: Iterable[datetime]) -> None:
         """Notes that push is silent, where the run that `hint` woke has found mail that Graph never told of."""
@@ -185,7 +185,7 @@ class SubscriptionKeeper:
     def _degrade(self, hold: MailboxHold, reason: Reason, retry_after: float | None, *, detail: str) -> None:
         hold.change(partial(push.degraded, reason=reason, now=self._clock(), retry_after=retry_after))
         mailbox = hold.mailbox
-        emit(Event.PUSH_DEGRADED, mailbox=mailbox.id, reason=reason, failures=mailbox.push_failures, detail=detail)
+        emit(Event.PUSH_DEGRADED, mailbox=mailbox.id, reason=reason, failures=mailbox.push.failures, detail=detail)
 
 
 def _make_room(folder: Folder, service: SubscriptionService) -> bool:

@@ -66,7 +66,7 @@ class KeyRotation:
             saved = optimistic.write(mailbox, self._degrade, reread, contended=StaleWrite("a run has the mailbox"))
         if saved is None:
             return False
-        failures = saved.push_failures
+        failures = saved.push.failures
         emit(
             Event.PUSH_DEGRADED,
             mailbox=saved.id,

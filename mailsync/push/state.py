@@ -1,7 +1,7 @@
 """What is known of push for one mailbox, and what is to be done about it. Pure; `subscriptions` does it.
 
 Push only wakes the sync sooner: a subscription that fails costs polls, never mail. The record of a folder's
-subscription says what Graph granted; the mailbox's `push` says whether it is to be relied on.
+subscription says what Graph granted; the mailbox's `push` says whether it is to be relied on (see `trust`).
 """
 
 from collections.abc import Callable, Iterable
@@ -12,16 +12,13 @@ from zlib import crc32
 
 import msgspec
 
-from mailsync.mailboxes.records import Folder, Mailbox, MailboxState, PushState, Subscription
-from mailsync.reasons import Reason
+from mailsync.mailboxes.records import Folder, Mailbox, MailboxState, Push, PushState, Subscription
+from mailsync.push import trust
 from mailsync.schedule.records import Hint
 
 _LATE = timedelta(minutes=4)
 """Graph tells of a message within three minutes
 (https://learn.microsoft.com/graph/change-notifications-overview#latency)."""
-
-_FIRST_RETRY = timedelta(minutes=1)
-_LONGEST_RETRY = timedelta(hours=1)
 
 
 class Step(Enum):
@@ -40,14 +37,14 @@ def step(mailbox: Mailbox, folder: Folder, hint: Hint, now: datetime) -> Step:
         return Step.NONE
     if kept is None or kept.expires_at <= now:
         return Step.CREATE
-    if not kept.key_id or (mailbox.push_reason == Reason.SILENT and mailbox.push_retry_at):
+    if not kept.key_id or (mailbox.push.state is PushState.DEGRADED and trust.is_unheard(mailbox.push)):
         return Step.RECREATE
     return Step.RENEW if _wants_renewed(hint, kept) or _renewal_due(mailbox, kept) <= now else Step.NONE
 
 
 def is_waiting(mailbox: Mailbox, now: datetime) -> bool:
     """Whether something failed and its time to be tried again has not come."""
-    return mailbox.push_retry_at is not None and now < mailbox.push_retry_at
+    return mailbox.push.until is not None and now < mailbox.push.until
 
 
 def is_asked_for(mailbox: Mailbox, hint: Hint) -> bool:
@@ -56,7 +53,7 @@ def is_asked_for(mailbox: Mailbox, hint: Hint) -> bool:
     Mail that Graph tells of is wanted where push was silent: it shows that push is well again.
     """
     wanted = any(one.id in hint.removed or _wants_renewed(hint, one) for one in subscriptions(mailbox))
-    return wanted or (hint.is_of_mail and mailbox.push_reason == Reason.SILENT)
+    return wanted or (hint.is_of_mail and trust.is_unheard(mailbox.push))
 
 
 def noted(mailbox: Mailbox, hint: Hint) -> Mailbox:
@@ -69,27 +66,18 @@ def noted(mailbox: Mailbox, hint: Hint) -> Mailbox:
     if not hint.is_of_mail:
         return mailbox
     last = mailbox.last_notification_at
-    mailbox = replace(mailbox, last_notification_at=max(last, hint.at) if last else hint.at)
-    return _healthy(mailbox) if mailbox.push_reason == Reason.SILENT and is_subscribed(mailbox) else mailbox
+    heard = trust.after_news(mailbox.push, subscribed=is_subscribed(mailbox))
+    return replace(mailbox, last_notification_at=max(last, hint.at) if last else hint.at, push=heard)
 
 
-def settled(mailbox: Mailbox) -> Mailbox:
-    """Every step went well. One that was silent is healthy only once Graph has told of something."""
-    if mailbox.push_reason == Reason.SILENT:
-        return replace(mailbox, push_retry_at=None)
-    return _healthy(mailbox) if is_subscribed(mailbox) else replace(mailbox, push_retry_at=None)
+def tended(mailbox: Mailbox) -> Mailbox:
+    """Every step went well."""
+    return replace(mailbox, push=trust.after_success(mailbox.push, subscribed=is_subscribed(mailbox)))
 
 
 def degraded(mailbox: Mailbox, reason: str, now: datetime, retry_after: float | None = None) -> Mailbox:
     """Push is not to be relied on; it is tried again after `retry_after` seconds, or later with each failure."""
-    wait = min(_FIRST_RETRY * 2.0 ** min(mailbox.push_failures, 16), _LONGEST_RETRY)
-    return replace(
-        mailbox,
-        push=PushState.DEGRADED,
-        push_reason=reason,
-        push_retry_at=now + max(wait, timedelta(seconds=retry_after or 0)),
-        push_failures=mailbox.push_failures + 1,
-    )
+    return replace(mailbox, push=trust.after_failure(mailbox.push, reason, now, retry_after))
 
 
 def orphaned(mailbox: Mailbox, is_dropped: Callable[[str], bool]) -> Mailbox:
@@ -108,14 +96,13 @@ def orphaned(mailbox: Mailbox, is_dropped: Callable[[str], bool]) -> Mailbox:
 
 def due(mailbox: Mailbox, now: datetime) -> Mailbox:
     """The record of a mailbox whose signing key was dropped: not to be relied on, and seen to at once."""
-    degraded = replace(mailbox, push=PushState.DEGRADED, push_reason=Reason.SIGNING_KEY_DROPPED, push_retry_at=None)
-    return replace(degraded, next_poll_at=now) if mailbox.state is MailboxState.ACTIVE else degraded
+    without = replace(mailbox, push=trust.after_key_dropped(mailbox.push))
+    return replace(without, next_poll_at=now) if mailbox.state is MailboxState.ACTIVE else without
 
 
 def lost(mailbox: Mailbox, reason: str) -> Mailbox:
     """The grant is gone, and the subscriptions with it; a new consent makes them due."""
-    state = PushState.DEGRADED if mailbox.push is not PushState.OFF else PushState.OFF
-    return replace(mailbox, push=state, push_reason=reason, push_retry_at=None)
+    return replace(mailbox, push=trust.after_lost_grant(mailbox.push, reason))
 
 
 def is_silent(mailbox: Mailbox, hint: Hint, arrived: Iterable[datetime], now: datetime) -> bool:
@@ -124,8 +111,13 @@ def is_silent(mailbox: Mailbox, hint: Hint, arrived: Iterable[datetime], now: da
     `arrived`: when the messages that are new to the table were received.
     """
     kept = subscriptions(mailbox)
-    known = mailbox.push_retry_at is not None
-    if known or hint.is_of_mail or hint.is_sequel or not kept or not is_subscribed(mailbox):
+    if (
+        mailbox.push.state is PushState.DEGRADED
+        or hint.is_of_mail
+        or hint.is_sequel
+        or not kept
+        or not is_subscribed(mailbox)
+    ):
         return False
     since = max(one.made_at for one in kept)
     if mailbox.last_notification_at:
@@ -146,20 +138,20 @@ def is_subscribed(mailbox: Mailbox) -> bool:
 
 def is_reliable(mailbox: Mailbox) -> bool:
     """Whether polling may be left to the safety poll."""
-    return mailbox.push is PushState.HEALTHY and is_subscribed(mailbox)
+    return mailbox.push.state is PushState.TRUSTED and is_subscribed(mailbox)
 
 
 def next_step_at(mailbox: Mailbox) -> datetime | None:
     """When a subscription next needs something; None where that is up to the polls."""
-    if mailbox.push_retry_at:
-        return mailbox.push_retry_at
+    if mailbox.push.until:
+        return mailbox.push.until
     return min((_renewal_due(mailbox, one) for one in subscriptions(mailbox)), default=None)
 
 
-def off(mailbox: Mailbox) -> Mailbox:
-    """No subscription any more, and none wanted."""
+def off(mailbox: Mailbox, left: str = "") -> Mailbox:
+    """No subscription wanted any more. `left`: why Graph may have some all the same, a reason code."""
     bare = tuple(unsubscribed(folder) for folder in mailbox.folders)
-    return replace(mailbox, folders=bare, push=PushState.OFF, push_reason="", push_retry_at=None, push_failures=0)
+    return replace(mailbox, folders=bare, push=Push(PushState.OFF, left))
 
 
 def unsubscribed(folder: Folder) -> Folder:
@@ -187,10 +179,6 @@ def _with_folder(mailbox: Mailbox, name: str, **changes: object) -> Mailbox:
         msgspec.structs.replace(folder, **changes) if folder.name == name else folder for folder in mailbox.folders
     )
     return replace(mailbox, folders=tuple(folders))
-
-
-def _healthy(mailbox: Mailbox) -> Mailbox:
-    return replace(mailbox, push=PushState.HEALTHY, push_reason="", push_retry_at=None, push_failures=0)
 
 
 def _renewal_due(mailbox: Mailbox, kept: Subscription) -> datetime:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from zlib import crc32
 
 from mailsync.errors import LicenseLapsed, MailsyncError, RetryLater
-from mailsync.mailboxes.records import Mailbox, MailboxState
+from mailsync.mailboxes.records import LastError, Mailbox, MailboxState
 from mailsync.push import state as push
 from mailsync.sync.run import Limits
 
@@ -64,7 +64,8 @@ def before_failure(mailbox: Mailbox, *, served: bool, added: int) -> Mailbox:
     so that their mailbox gets on.
     """
     mailbox = replace(mailbox, denied_since=None, denials=0) if served else mailbox
-    return replace(mailbox, failures=0) if added else mailbox
+    error = mailbox.last_error
+    return replace(mailbox, last_error=replace(error, failures=0)) if added and error else mailbox
 
 
 def is_lasting(mailbox: Mailbox, *, now: datetime, limits: Limits) -> bool:
@@ -88,7 +89,7 @@ def disconnected(mailbox: Mailbox, *, now: datetime, granted_at: datetime | None
     """
     if mailbox.granted_at != granted_at:
         return replace(mailbox, next_poll_at=now)
-    without = replace(push.off(_without_error(mailbox)), push_reason=mailbox.push_reason)
+    without = push.off(_without_error(mailbox), left=mailbox.push.reason)
     return replace(without, state=MailboxState.DISCONNECTED, next_poll_at=None)
 
 
@@ -107,22 +108,13 @@ def retry_delay(mailbox: Mailbox, error: MailsyncError, limits: Limits) -> float
 
 
 def _with_error(mailbox: Mailbox, reason: str, message: str, now: datetime) -> Mailbox:
-    return replace(
-        mailbox,
-        last_error_at=now,
-        last_error_reason=reason,
-        last_error_message=message,
-        failures=mailbox.failures + 1,
-    )
+    return replace(mailbox, last_error=LastError(now, reason, message, mailbox.failures + 1))
 
 
 def _without_error(mailbox: Mailbox) -> Mailbox:
     return replace(
         mailbox,
-        last_error_at=None,
-        last_error_reason="",
-        last_error_message="",
-        failures=0,
+        last_error=None,
         denied_since=None,
         denials=0,
         not_before=None,

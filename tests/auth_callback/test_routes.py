@@ -20,7 +20,7 @@ from bench.imports import HEAVY
 from mailsync.adapters.entra import errors as entra_errors
 from mailsync.connect import connector as connect_module
 from mailsync.errors import MailsyncError, Misconfigured, ReconnectRequired, Rejected, RetryLater
-from mailsync.mailboxes.records import Folder, MailboxState
+from mailsync.mailboxes.records import Folder, LastError, MailboxState
 from mailsync.reasons import Reason
 from mailsync.tokens.records import ALL_SCOPES
 from tests.auth_callback.browser import Answer, Browser
@@ -111,7 +111,7 @@ def test_the_last_page_shows_how_the_reading_fares(world, browser):
     done = Folder("inbox", NOW, enumerating=False)
     mailbox = world.mailboxes.save(replace(mailbox, messages=1, folders=(done,), last_success_at=NOW))
     assert "1 message read. Up to date at 09:00 UTC." in browser.get("/connect/done").words
-    mailbox = world.mailboxes.save(replace(mailbox, last_error_reason="graph_busy"))
+    mailbox = world.mailboxes.save(replace(mailbox, last_error=LastError(NOW, "graph_busy", "Busy.")))
     assert "did not succeed (graph_busy)" in browser.get("/connect/done").words
     mailbox = world.mailboxes.save(replace(mailbox, state=MailboxState.NEEDS_RECONNECT))
     page = browser.get("/connect/done").words

@@ -11,10 +11,12 @@ from mailsync.mailboxes.records import (
     DueMailbox,
     Folder,
     History,
+    LastError,
     Lease,
     Looking,
     Mailbox,
     MailboxState,
+    Push,
     PushState,
     Subscription,
 )
@@ -56,18 +58,12 @@ def full_mailbox() -> Mailbox:
         not_before=NOW + timedelta(minutes=1, microseconds=77),
         last_sync_started_at=NOW,
         last_success_at=NOW,
-        last_error_at=NOW,
-        last_error_reason="consent_required",
-        last_error_message="The owner must connect again.",
-        failures=3,
+        last_error=LastError(NOW, "consent_required", "The owner must connect again.", failures=3),
         denied_since=NOW - timedelta(hours=7),
         denials=13,
         messages=70_000,
         removed=4,
-        push=PushState.DEGRADED,
-        push_reason="silent",
-        push_retry_at=NOW + timedelta(minutes=8, microseconds=5),
-        push_failures=4,
+        push=Push(PushState.DEGRADED, "silent", NOW + timedelta(minutes=8, microseconds=5), failures=4),
         last_notification_at=NOW - timedelta(minutes=3),
         looking=Looking(tuple(f"{n:03}{'m' * 509}" for n in range(50)), NOW + timedelta(seconds=30, microseconds=7), 2),
         lease=Lease("worker-1", NOW, NOW + timedelta(minutes=5)),
@@ -127,10 +123,10 @@ def test_updating_what_does_not_exist_is_stale(mailboxes):
 @pytest.mark.parametrize("next_poll_at", [NOW, NOW + timedelta(minutes=1), None])
 def test_an_old_version_is_stale_and_changes_nothing(mailboxes, next_poll_at):
     first = mailboxes.save(a_mailbox(next_poll_at=NOW))
-    second = mailboxes.save(replace(first, failures=1))
+    second = mailboxes.save(replace(first, messages=1))
     assert second.version != first.version
     with pytest.raises(StaleWrite):
-        mailboxes.save(replace(first, failures=9, next_poll_at=next_poll_at))
+        mailboxes.save(replace(first, messages=9, next_poll_at=next_poll_at))
     assert mailboxes.get(first.id) == second
     assert due_ids(mailboxes) == [first.id]
 
@@ -205,7 +201,7 @@ def test_mark_queued_shows_until_the_schedule_moves(mailboxes):
     assert entry.queued_at is None
     mailboxes.mark_queued([entry], NOW + timedelta(seconds=1))
     assert [entry.queued_at for entry in all_due(mailboxes, NOW)] == [NOW + timedelta(seconds=1)]
-    same = mailboxes.save(replace(saved, failures=1))
+    same = mailboxes.save(replace(saved, messages=1))
     assert [entry.queued_at for entry in all_due(mailboxes, NOW)] == [NOW + timedelta(seconds=1)]
     mailboxes.save(replace(same, next_poll_at=NOW + timedelta(seconds=2)))
     assert [entry.queued_at for entry in all_due(mailboxes, NOW + timedelta(seconds=9))] == [None]

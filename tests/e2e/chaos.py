@@ -62,7 +62,7 @@ def _run(product, options):
         problems.append(f"the mailbox is {box.state}")
     for problem in problems[:20]:
         _say(started, problem)
-    _say(started, f"{len(rows)} rows, {len(problems)} differences, last error {box.last_error_reason or 'none'}")
+    _say(started, f"{len(rows)} rows, {len(problems)} differences, last error {box.problem or 'none'}")
     return 1 if problems else 0
 
 
@@ -72,14 +72,14 @@ def _settle(product, identity, started):
     while True:
         box = product.mailbox(identity)
         since = box.last_sync_started_at
-        read = since is not None and since.timestamp() > begun and not box.last_error_reason
+        read = since is not None and since.timestamp() > begun and not box.problem
         if read and all(folder.complete for folder in box.folders) and not box.lease:
             return
         if time.monotonic() - started > _TIMEOUT:
             raise SystemExit("it takes too long")
         if time.monotonic() - polled > _POLL_EVERY:
             polled = time.monotonic()
-            _say(started, f"{box.messages} messages, {box.last_error_reason or 'no error'}")
+            _say(started, f"{box.messages} messages, {box.problem or 'no error'}")
         product.poll()
         time.sleep(1)
 

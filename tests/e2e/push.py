@@ -49,7 +49,7 @@ def connect(product, addresses):
 def is_healthy(product, identity):
     """Whether push is to be relied on and no run is under way."""
     mailbox = product.mailbox(identity)
-    return mailbox.push is PushState.HEALTHY and mailbox.last_success_at and not mailbox.lease
+    return mailbox.push.state is PushState.TRUSTED and mailbox.last_success_at and not mailbox.lease
 
 
 def mails(paths):

@@ -122,11 +122,11 @@ def test_a_credential_of_ours_that_fails_is_loud_and_costs_no_mailbox(product, h
     # Without its grant the token in memory is of no use, so the app has to prove itself for another.
     product.control.call("POST", "/revoke", {"address": address})
     product.fault("invalid-client")
-    product.until(lambda: product.mailbox(mailbox).last_error_reason, "the error is recorded", poll=True)
+    product.until(lambda: product.mailbox(mailbox).problem, "the error is recorded", poll=True)
     after = product.mailbox(mailbox)
     assert (after.state, after.folders, after.granted_at) == (MailboxState.ACTIVE, before.folders, before.granted_at)
     assert after.next_poll_at
-    assert after.last_error_reason == "invalid_client"
+    assert after.problem == "invalid_client"
     loud = [
         line for line in (home / "logs/host.log").read_text().splitlines() if " ERROR mailsync misconfigured" in line
     ]
@@ -137,7 +137,7 @@ def test_a_poisoned_hint_is_recorded(product):
     mailbox = connected(product, "gus@status.example")
     hint = Hint(mailbox, datetime.now(UTC))
     poison(product, hint)
-    product.until(lambda: product.mailbox(mailbox).last_error_reason == "poisoned", "the poison is recorded")
+    product.until(lambda: product.mailbox(mailbox).problem == "poisoned", "the poison is recorded")
     assert product.mailbox(mailbox).state is MailboxState.ACTIVE
     assert product.mailbox(mailbox).next_poll_at
 

@@ -50,7 +50,7 @@ def test_what_happens_to_mailboxes_shows_in_alerts_and_panels(product, home):
     lost, ours, good = (f"{name}@telemetry.example" for name in ("lost", "ours", "good"))
     product.deliver(good, SAMPLE)
     ids = {address: product.connect(address) for address in (good, lost, ours)}
-    product.until(lambda: product.mailbox(ids[good]).push == "healthy", "it is subscribed", poll=True)
+    product.until(lambda: product.mailbox(ids[good]).push.state.shown == "healthy", "it is subscribed", poll=True)
     product.deliver(good, SAMPLE)
     product.control.call("POST", "/users", {"address": "ann@nobody-told-us.example"})
     with Owner(product.state) as stranger:

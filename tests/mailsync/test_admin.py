@@ -11,7 +11,7 @@ from mailsync import admin
 from mailsync.accounts.records import Account
 from mailsync.adapters.storage.services import queue_service, table_service
 from mailsync.errors import Misconfigured
-from mailsync.mailboxes.records import Folder, History, Mailbox, MailboxState, PushState, Subscription
+from mailsync.mailboxes.records import Folder, History, LastError, Mailbox, MailboxState, Push, PushState, Subscription
 from tests.fakes.stores import FakeAccountStore, FakeMailboxStore
 from tests.mailsync.connect.sign_in import MAILBOX, NOW, OTHER_TENANT, SETTINGS, TENANT, USER
 
@@ -124,7 +124,7 @@ def test_mailboxes_are_listed(parts, capsys):
         account_id="a",
         address="x@a.example",
         state=MailboxState.NEEDS_RECONNECT,
-        last_error_reason="grant_revoked",
+        last_error=LastError(NOW, "grant_revoked", "The grant was revoked."),
         next_poll_at=None,
     )
     parts.mailboxes.save(second)
@@ -143,7 +143,7 @@ def test_a_mailbox_is_shown_by_address_or_id(parts, capsys, name):
         Folder("inbox", NOW, enumerated=5000, enumerating=False, history=History(read=100, total=7000)),
         Folder("archive", NOW, enumerating=False, cursor="https://graph.example/delta?secretish"),
     )
-    saved = mailbox(folders=folders, last_error_reason="graph_busy", last_error_message="Busy.", last_error_at=NOW)
+    saved = mailbox(folders=folders, last_error=LastError(NOW, "graph_busy", "Busy."))
     parts.mailboxes.save(saved)
     assert admin.main(["mailbox", "show", name]) == 0
     text = capsys.readouterr().out
@@ -168,10 +168,7 @@ def test_push_is_shown_with_its_reason_and_times(parts, capsys):
     parts.mailboxes.save(
         mailbox(
             folders=folders,
-            push=PushState.DEGRADED,
-            push_reason="silent",
-            push_retry_at=NOW + minute,
-            push_failures=2,
+            push=Push(PushState.DEGRADED, "silent", NOW + minute, failures=2),
             last_notification_at=NOW - minute,
         )
     )
@@ -195,8 +192,8 @@ def test_push_is_shown_with_its_reason_and_times(parts, capsys):
 def test_push_ends_with_the_grant(parts, capsys, state):
     subscription = Subscription("id", "secretish", "key", NOW + timedelta(minutes=9), NOW, NOW)
     folders = (Folder("inbox", NOW, subscription=subscription),)
-    degraded = {"push": PushState.DEGRADED, "push_reason": "grant_revoked", "push_retry_at": NOW}
-    parts.mailboxes.save(mailbox(state=state, folders=folders, **degraded))
+    degraded = Push(PushState.DEGRADED, "grant_revoked", NOW)
+    parts.mailboxes.save(mailbox(state=state, folders=folders, push=degraded))
     assert admin.main(["mailbox", "show", MAILBOX]) == 0
     [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("push ")]
     assert line.split() == ["push", "-"]

@@ -8,7 +8,8 @@ import msgspec
 
 from mailsync.adapters.storage.entities import Entity, Properties
 from mailsync.mailboxes.ids import shard
-from mailsync.mailboxes.records import Folder, Lease, Looking, Mailbox, MailboxState, PushState
+from mailsync.mailboxes.records import Folder, LastError, Lease, Looking, Mailbox, MailboxState, Push, PushState
+from mailsync.reasons import Reason
 
 _PLAIN = {
     "accountId": "account_id",
@@ -21,17 +22,10 @@ _PLAIN = {
     "notBefore": "not_before",
     "lastSyncStartedAt": "last_sync_started_at",
     "lastSuccessAt": "last_success_at",
-    "lastErrorAt": "last_error_at",
-    "lastErrorReason": "last_error_reason",
-    "lastErrorMessage": "last_error_message",
-    "failures": "failures",
     "deniedSince": "denied_since",
     "denials": "denials",
     "messages": "messages",
     "removed": "removed",
-    "pushReason": "push_reason",
-    "pushRetryAt": "push_retry_at",
-    "pushFailures": "push_failures",
     "lastNotificationAt": "last_notification_at",
     "tokenHolder": "token_holder",
     "tokenHeldUntil": "token_held_until",
@@ -65,7 +59,11 @@ def write(mailbox: Mailbox) -> Properties:
     """The record's row. What is None or empty has no property, so that replacing the row clears it."""
     values: dict[str, Any] = {name: getattr(mailbox, field) for name, field in _PLAIN.items()}
     values["state"] = mailbox.state.value
-    values["push"] = mailbox.push.value
+    push, error = mailbox.push, mailbox.last_error
+    values |= {"push": push.state.shown, "pushReason": push.reason, "pushRetryAt": push.until}
+    values |= {"pushFailures": push.failures, "failures": mailbox.failures}
+    if error:
+        values |= {"lastErrorAt": error.at, "lastErrorReason": error.reason, "lastErrorMessage": error.message}
     if mailbox.lease:
         values["leaseOwner"] = mailbox.lease.owner
         values["leaseStartedAt"] = mailbox.lease.started_at
@@ -86,7 +84,8 @@ def read(entity: Entity) -> Mailbox:
     mailbox = Mailbox(
         id=row["RowKey"].removeprefix("mailbox-"),
         state=MailboxState(row["state"]),
-        push=PushState(row.get("push", PushState.OFF)),
+        push=_push(row),
+        last_error=_last_error(row),
         folders=tuple(msgspec.json.decode(text, type=Folder) for text in folders),
         looking=msgspec.json.decode(row["looking"], type=Looking) if "looking" in row else None,
         lease=Lease(row["leaseOwner"], row["leaseStartedAt"], row["leaseExpiresAt"]) if "leaseOwner" in row else None,
@@ -94,6 +93,27 @@ def read(entity: Entity) -> Mailbox:
         **({"account_id": "", "address": ""} | fields),
     )
     return replace(mailbox, due_key=due_key(mailbox))
+
+
+def _push(row: Properties) -> Push:
+    reason, until, failures = row.get("pushReason", ""), row.get("pushRetryAt"), row.get("pushFailures", 0)
+    match row.get("push", "off"):
+        case "off":
+            return Push(PushState.OFF, reason)
+        case "healthy":
+            return Push(PushState.TRUSTED)
+        case _ if until:
+            return Push(PushState.DEGRADED, reason, until, failures)
+        case _:
+            state = PushState.SILENT if reason == Reason.SILENT else PushState.LOST
+            return Push(state, reason, failures=failures)
+
+
+def _last_error(row: Properties) -> LastError | None:
+    if "lastErrorAt" not in row:
+        return None
+    reason, message = row.get("lastErrorReason", ""), row.get("lastErrorMessage", "")
+    return LastError(row["lastErrorAt"], reason, message, row.get("failures", 0))
 
 
 def _folder_names(row: Properties) -> list[str]:

@@ -17,7 +17,7 @@ from mailsync.adapters.storage.services import BODIES, blob_service, table_servi
 from mailsync.adapters.storage.tables import Table
 from mailsync.errors import Misconfigured, RetryLater, StaleWrite
 from mailsync.mailboxes.ids import mailbox_id
-from mailsync.mailboxes.records import DueMailbox, Mailbox
+from mailsync.mailboxes.records import DueMailbox, LastError, Mailbox
 from mailsync.one_time import OneTimeRecord
 from mailsync.settings import Storage
 from mailsync.sync.records import Content, StoredMessage
@@ -52,7 +52,7 @@ def a_message(number, body="x" * 5_000):
 def test_saving_a_mailbox_is_one_call(storage, calls):
     store = TableMailboxStore(storage)
     saved = store.save(MAILBOX)
-    saved = store.save(replace(saved, failures=1))
+    saved = store.save(replace(saved, messages=1))
     saved = store.save(replace(saved, next_poll_at=NOW + timedelta(minutes=5)))
     store.save(replace(saved, next_poll_at=None))
     assert [call.split(" ")[0] for call in calls] == ["POST", "PUT", "POST", "POST"]
@@ -171,7 +171,9 @@ def test_a_schedule_entry_that_was_deleted_by_hand_is_repaired(storage):
 
 
 def test_operators_can_read_a_mailbox_row(storage):
-    TableMailboxStore(storage).save(replace(MAILBOX, last_error_reason="consent_required"))
+    TableMailboxStore(storage).save(
+        replace(MAILBOX, last_error=LastError(NOW, "consent_required", "The owner must connect again."))
+    )
     [row] = table_service(storage).get_table_client("mailboxes").query_entities("RowKey ge 'mailbox-'")
     assert row["RowKey"] == mailbox_rows.key(BOX)
     assert row["state"] == "active"

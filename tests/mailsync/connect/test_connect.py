@@ -9,7 +9,7 @@ import pytest
 
 from mailsync.accounts.records import Account
 from mailsync.errors import Rejected, RetryLater, StaleWrite
-from mailsync.mailboxes.records import Folder, Lease, MailboxState
+from mailsync.mailboxes.records import Folder, LastError, Lease, MailboxState
 from mailsync.schedule.records import Hint
 from mailsync.tokens.records import StoredToken
 from tests.fakes.stores import all_due
@@ -77,13 +77,10 @@ def test_connecting_again_replaces_the_tokens_and_keeps_the_reading():
             folders=folders,
             messages=12,
             removed=1,
-            failures=4,
             lease=lease,
             next_poll_at=None,
             not_before=NOW + timedelta(hours=2),
-            last_error_at=NOW,
-            last_error_reason="grant_revoked",
-            last_error_message="The grant was revoked.",
+            last_error=LastError(NOW, "grant_revoked", "The grant was revoked.", failures=4),
         )
     )
     world.now += timedelta(days=1)
@@ -100,10 +97,7 @@ def test_connecting_again_replaces_the_tokens_and_keeps_the_reading():
         state=MailboxState.ACTIVE,
         display_name="Offers 2",
         next_poll_at=world.now,
-        failures=0,
-        last_error_at=None,
-        last_error_reason="",
-        last_error_message="",
+        last_error=None,
         lease=None,
         version=after.version,
         due_key=after.due_key,

@@ -24,7 +24,7 @@ def test_nothing_of_it_is_left_but_its_messages_and_its_place():
     cursors = [folder.cursor for folder in world.mailbox.folders]
     assert world.disconnector.disconnect(BOX) == ""
     shown = world.mailbox
-    assert (shown.state, shown.push) == (MailboxState.DISCONNECTED, PushState.OFF)
+    assert (shown.state, shown.push.state) == (MailboxState.DISCONNECTED, PushState.OFF)
     assert (shown.lease, shown.next_poll_at, shown.not_before) == (None, None, None)
     assert [folder.subscription for folder in shown.folders] == [None, None]
     assert [folder.cursor for folder in shown.folders] == cursors
@@ -131,7 +131,7 @@ def test_a_new_consent_goes_on_where_it_stopped():
     world.poll()
     assert message in world.rows()
     assert world.service.calls == ["follow_delta", "follow_delta"]
-    assert world.mailbox.push is PushState.HEALTHY
+    assert world.mailbox.push.state is PushState.TRUSTED
     assert len(world.subscriptions.held) == 2
 
 

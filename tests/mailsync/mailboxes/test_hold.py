@@ -92,9 +92,9 @@ def test_what_was_saved_is_not_done_again():
 
 def test_the_outcome_is_of_the_record_as_it_is_then_and_gives_the_lease_back():
     held = Held()
-    held.meanwhile(failures=4)
-    held.hold.release(lambda mailbox: replace(mailbox, failures=mailbox.failures + 1))
-    assert (held.stored.failures, held.stored.lease) == (5, None)
+    held.meanwhile(removed=4)
+    held.hold.release(lambda mailbox: replace(mailbox, removed=mailbox.removed + 1))
+    assert (held.stored.removed, held.stored.lease) == (5, None)
 
 
 @pytest.mark.parametrize("lease", [None, Lease("thief", MAILBOX.connected_at, MAILBOX.connected_at)])

@@ -26,7 +26,7 @@ def test_one_rotation_degrades_nobody(caplog):
     world = connected()
     with caplog.at_level("INFO", "mailsync"):
         key_id = world.key_rotation.rotate()
-    assert world.mailbox.push is PushState.HEALTHY
+    assert world.mailbox.push.state is PushState.TRUSTED
     assert world.calls() == []
     assert caplog.messages == [f"signing_key_rotated key={key_id} degraded=0"]
 
@@ -35,14 +35,15 @@ def test_a_mailbox_whose_key_has_gone_is_degraded_due_at_once_and_subscribed_ane
     with caplog.at_level("INFO", "mailsync"):
         world = dropped()
     old, box = kept(world), world.mailbox
-    assert (box.push, box.push_reason, box.next_poll_at) == (PushState.DEGRADED, "signing_key_dropped", world.clock())
+    assert (box.push.state, box.push.reason) == (PushState.LOST, "signing_key_dropped")
+    assert box.next_poll_at == world.clock()
     assert "degraded=1" in caplog.messages[-1]
     world.forget()
     before = world.clock()
     world.poll()
     assert world.clock() - before < timedelta(minutes=1)
     assert world.subscriptions.calls == ["delete", "create"]
-    assert (world.mailbox.push, world.mailbox.push_reason) == (PushState.HEALTHY, "")
+    assert (world.mailbox.push.state, world.mailbox.push.reason) == (PushState.TRUSTED, "")
     assert (kept(world).id, kept(world).key_id) != (old.id, old.key_id)
     [held] = world.subscriptions.held.values()
     assert client_state.verify(world.keys.find, held.client_state) == world.mailbox.id
@@ -52,9 +53,9 @@ def test_where_it_cannot_be_made_anew_polling_stands_in_and_it_is_tried_again():
     world = dropped()
     world.subscriptions.fail(GraphUnavailable("out"), times=1)
     world.poll()
-    assert (world.mailbox.push, world.mailbox.push_reason) == (PushState.DEGRADED, "graph_unavailable")
+    assert (world.mailbox.push.state, world.mailbox.push.reason) == (PushState.DEGRADED, "graph_unavailable")
     world.poll()
-    assert world.mailbox.push is PushState.HEALTHY
+    assert world.mailbox.push.state is PushState.TRUSTED
     assert len(world.subscriptions.held) == 1
 
 
@@ -65,7 +66,7 @@ def test_one_that_was_missed_sees_for_itself_with_its_next_poll():
     old = kept(world)
     polled(world, 10)
     assert kept(world).id != old.id
-    assert world.mailbox.push is PushState.HEALTHY
+    assert world.mailbox.push.state is PushState.TRUSTED
 
 
 def test_keys_that_cannot_be_had_are_no_sign_of_anything():
@@ -73,7 +74,7 @@ def test_keys_that_cannot_be_had_are_no_sign_of_anything():
     old = kept(world)
     world.keys.failure = RetryLater("key_vault_unavailable", "out")
     polled(world, 10)
-    assert (kept(world), world.mailbox.push) == (old, PushState.HEALTHY)
+    assert (kept(world), world.mailbox.push.state) == (old, PushState.TRUSTED)
 
 
 def test_what_graph_tells_costs_no_look_at_the_keys():
@@ -97,7 +98,7 @@ def test_a_run_that_writes_meanwhile_is_not_lost():
 
     world.mailboxes.__class__ = Interrupted
     world.key_rotation.rotate()
-    assert (world.mailbox.messages, world.mailbox.push) == (77, PushState.DEGRADED)
+    assert (world.mailbox.messages, world.mailbox.push.state) == (77, PushState.LOST)
 
 
 @pytest.mark.parametrize("state", [MailboxState.NEEDS_RECONNECT, MailboxState.DISCONNECTED])
@@ -117,7 +118,7 @@ def test_a_key_lasts_a_month_and_push_goes_on_over_years():
         world.poll()
         world.key_rotation.rotate_when_due()
         keys.add(kept(world).key_id)
-        assert world.mailbox.push is PushState.HEALTHY
+        assert world.mailbox.push.state is PushState.TRUSTED
         [held] = world.subscriptions.held.values()
         assert client_state.verify(world.keys.find, held.client_state)
         world.clock.advance(12 * 3600)

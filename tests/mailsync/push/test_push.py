@@ -14,7 +14,7 @@ from mailsync.errors import (
     SubscriptionExists,
     Throttled,
 )
-from mailsync.mailboxes.records import MailboxState, PushState
+from mailsync.mailboxes.records import MailboxState, Push, PushState
 from mailsync.push import client_state
 from mailsync.schedule.records import Hint
 from tests.fakes.mail_service import FakeMailService
@@ -58,7 +58,7 @@ def test_the_first_run_subscribes_before_it_asks_for_mail():
     world.hint()
     world.work()
     assert seen == [[], []]
-    assert world.mailbox.push is PushState.HEALTHY
+    assert world.mailbox.push.state is PushState.TRUSTED
     assert [held.folder for held in world.subscriptions.held.values()] == ["inbox", "archive"]
     assert kept(world).id in world.subscriptions.held
     assert kept(world).expires_at == kept(world).renewed_at + LIFE
@@ -84,7 +84,7 @@ def test_a_quarter_of_its_life_later_it_is_renewed_in_time_for_the_schedule():
     while world.clock() < START + LIFE * 3:
         world.poll()
         assert kept(world).expires_at - world.clock() > LIFE * 0.7
-        assert world.mailbox.push is PushState.HEALTHY
+        assert world.mailbox.push.state is PushState.TRUSTED
     assert kept(world).id == made.id
     assert 12 <= world.subscriptions.calls.count("renew") <= 14
     assert "create" not in world.subscriptions.calls
@@ -106,7 +106,7 @@ def test_where_the_older_cap_holds_that_is_asked_for():
     world.work()
     assert world.subscriptions.calls == ["create", "create"]
     assert kept(world).expires_at - kept(world).renewed_at == timedelta(minutes=4_230)
-    assert world.mailbox.push is PushState.HEALTHY
+    assert world.mailbox.push.state is PushState.TRUSTED
 
 
 def test_one_that_is_gone_when_it_is_renewed_is_made_anew():
@@ -116,7 +116,7 @@ def test_one_that_is_gone_when_it_is_renewed_is_made_anew():
     polled(world, LIFE.total_seconds() / 4)
     assert kept(world).id in world.subscriptions.held
     assert kept(world).id != old.id
-    assert world.mailbox.push is PushState.HEALTHY
+    assert world.mailbox.push.state is PushState.TRUSTED
 
 
 def test_one_that_has_expired_is_made_anew():
@@ -140,7 +140,7 @@ def test_one_that_exists_and_cannot_be_found_degrades_push():
     world.subscriptions.fail(SubscriptionExists("there is one"), "create", times=9)
     world.hint()
     world.work()
-    assert (world.mailbox.push, world.mailbox.push_reason) == (PushState.DEGRADED, "subscription_exists")
+    assert (world.mailbox.push.state, world.mailbox.push.reason) == (PushState.DEGRADED, "subscription_exists")
     assert world.subscriptions.calls == ["create", "existing"]
 
 
@@ -172,16 +172,16 @@ def test_a_failure_costs_no_mail_and_is_tried_again_less_and_less_often(error, c
         world.work()
     box = world.mailbox
     assert message in world.rows()
-    assert (box.push, box.push_reason, box.last_error_reason) == (PushState.DEGRADED, error.reason, "")
+    assert (box.push.state, box.push.reason, box.problem) == (PushState.DEGRADED, error.reason, "")
     assert f"push_degraded mailbox={BOX} reason={error.reason}" in caplog.text
     waits = []
-    while world.mailbox.push is PushState.DEGRADED:
-        waits.append(world.mailbox.push_retry_at - world.clock())
+    while world.mailbox.push.state is PushState.DEGRADED:
+        waits.append(world.mailbox.push.until - world.clock())
         before = len(world.subscriptions.calls)
         world.poll()
         assert len(world.subscriptions.calls) <= before + 1
     assert [round(wait / MINUTE) for wait in waits] == [1, 2, 4]
-    assert (world.mailbox.push_failures, world.mailbox.push_retry_at) == (0, None)
+    assert (world.mailbox.push.failures, world.mailbox.push.until) == (0, None)
 
 
 def test_without_push_the_poll_keeps_its_own_pace():
@@ -193,7 +193,7 @@ def test_without_push_the_poll_keeps_its_own_pace():
         before = world.clock()
         world.poll()
         assert world.clock() - before <= timedelta(seconds=300)
-    assert world.mailbox.push_retry_at - world.clock() <= HOUR
+    assert world.mailbox.push.until - world.clock() <= HOUR
 
 
 def test_a_long_retry_after_is_obeyed():
@@ -201,14 +201,14 @@ def test_a_long_retry_after_is_obeyed():
     world.subscriptions.fail(Throttled("graph_throttled", "wait", 5_000), "create")
     world.hint()
     world.work()
-    assert world.mailbox.push_retry_at - world.clock() > timedelta(seconds=4_990)
+    assert world.mailbox.push.until - world.clock() > timedelta(seconds=4_990)
 
 
 def test_a_key_that_cannot_be_had_degrades_push_alone():
     world = World()
     world.keys.failure = RetryLater("key_vault_unavailable", "out")
     polled(world)
-    assert world.mailbox.push_reason == "key_vault_unavailable"
+    assert world.mailbox.push.reason == "key_vault_unavailable"
     assert world.mailbox.last_success_at
 
 
@@ -217,7 +217,7 @@ def test_a_lost_grant_is_said_and_a_new_consent_renews():
     made = kept(world)
     world.directory.error = ReconnectRequired("grant_revoked", "withdrawn")
     polled(world, 2 * LIFE.total_seconds() / 4)
-    assert (world.mailbox.state, world.mailbox.push) == (MailboxState.NEEDS_RECONNECT, PushState.DEGRADED)
+    assert (world.mailbox.state, world.mailbox.push.state) == (MailboxState.NEEDS_RECONNECT, PushState.LOST)
     world.directory.error = None
     now = world.clock()
     world.mailboxes.save(replace(world.mailbox, state=MailboxState.ACTIVE, granted_at=now, next_poll_at=now))
@@ -225,7 +225,7 @@ def test_a_lost_grant_is_said_and_a_new_consent_renews():
     world.poll()
     assert world.subscriptions.calls == ["renew"]
     assert kept(world).id == made.id
-    assert world.mailbox.push is PushState.HEALTHY
+    assert world.mailbox.push.state is PushState.TRUSTED
 
 
 def test_graph_asks_for_reauthorization_and_a_covered_hint_still_gets_it():
@@ -508,7 +508,7 @@ def test_storage_that_cannot_say_what_is_there_costs_a_look_and_no_run():
     told(world, stored)
     world.work_once()
     assert world.mailbox.lease is None
-    assert world.mailbox.last_error_reason == ""
+    assert world.mailbox.problem == ""
     world.work()
     assert world.mailbox.looking is None
 
@@ -552,16 +552,16 @@ def test_mail_that_graph_did_not_tell_of_makes_push_silent():
     world.clock.advance(1_000)
     world.graph.deliver(world.clock())
     world.poll()
-    assert (world.mailbox.push, world.mailbox.push_reason) == (PushState.DEGRADED, "silent")
+    assert (world.mailbox.push.state, world.mailbox.push.reason) == (PushState.DEGRADED, "silent")
     assert world.mailbox.next_poll_at - world.clock() <= MINUTE
     world.poll()
     assert list(world.subscriptions.held) == [kept(world).id]
     assert kept(world).id != old.id
-    assert world.mailbox.push is PushState.DEGRADED
+    assert world.mailbox.push.state is PushState.SILENT
     assert world.mailbox.next_poll_at - world.clock() <= 5 * MINUTE
     told(world)
     world.work()
-    assert (world.mailbox.push, world.mailbox.push_reason) == (PushState.HEALTHY, "")
+    assert (world.mailbox.push.state, world.mailbox.push.reason) == (PushState.TRUSTED, "")
     assert world.mailbox.next_poll_at - world.clock() > 50 * MINUTE
 
 
@@ -569,24 +569,24 @@ def test_mail_of_a_moment_ago_or_that_graph_told_of_is_no_sign():
     world = connected()
     world.graph.deliver(world.clock())
     polled(world, 200)
-    assert world.mailbox.push is PushState.HEALTHY
+    assert world.mailbox.push.state is PushState.TRUSTED
     world.graph.deliver(world.clock())
     told(world)
     world.clock.advance(1_000)
     world.work()
-    assert world.mailbox.push is PushState.HEALTHY
+    assert world.mailbox.push.state is PushState.TRUSTED
     world.graph.deliver(START)  # received before it was subscribed to: moved here since
     polled(world, 1_000)
-    assert world.mailbox.push is PushState.HEALTHY
+    assert world.mailbox.push.state is PushState.TRUSTED
 
 
 def test_a_push_that_has_found_its_voice_is_healthy_although_its_hint_is_covered():
     world = connected()
-    world.mailboxes.save(replace(world.mailbox, push=PushState.DEGRADED, push_reason="silent"))
+    world.mailboxes.save(replace(world.mailbox, push=Push(PushState.SILENT, "silent")))
     asked = Hint(BOX, world.clock(), pushed=True)
     polled(world, 10)
     world.synchronizer.run(asked)
-    assert world.mailbox.push is PushState.HEALTHY
+    assert world.mailbox.push.state is PushState.TRUSTED
 
 
 def test_one_that_stays_silent_is_made_anew_less_and_less_often():
@@ -607,7 +607,7 @@ def test_a_reauthorization_neither_hides_silence_nor_ends_it():
         world.clock.advance(600)
         world.hint(pushed=True, renew=(kept(world).id,))
         world.work()
-        assert (world.mailbox.push, world.mailbox.push_reason) == (PushState.DEGRADED, "silent")
+        assert (world.mailbox.push.state.shown, world.mailbox.push.reason) == ("degraded", "silent")
 
 
 def test_a_token_that_renews_lasts_a_while_and_is_not_fetched_again_for_it():

@@ -79,7 +79,7 @@ def test_lifecycle_items_are_no_way_round(replay, event):
     flood(replay, 10, ids=1, lifecycleEvent=event, subscriptionId=kept(replay.world).id)
     assert replay.world.service.calls.count("follow_delta") <= 30
     assert len(replay.world.subscriptions.calls) <= 20
-    assert replay.world.mailbox.push.value == "healthy"
+    assert replay.world.mailbox.push.state.shown == "healthy"
 
 
 def test_of_an_earlier_subscription_it_wakes_nothing(replay):

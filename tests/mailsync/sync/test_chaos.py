@@ -158,7 +158,7 @@ def test_in_the_end_the_table_equals_the_mailbox(seed, microsoft365, told, monke
         assert hosts.asked == {microsoft365.graph.removesuffix("/v1.0")}
     assert told.struck == chaos.KINDS or seed != ALL_KINDS
     mailbox = stage.program.mailbox
-    assert (mailbox.state, mailbox.last_error_reason) == (MailboxState.ACTIVE, "")
+    assert (mailbox.state, mailbox.problem) == (MailboxState.ACTIVE, "")
     assert all(folder.complete for folder in mailbox.folders)
     assert mailbox.messages == MESSAGES + 20
     assert not told.of("needs_reconnect")
@@ -203,7 +203,7 @@ def test_each_habit_alone_costs_no_message_and_no_owner(stage, told, fault, coun
     stage.settle()
     assert stage.differences() == []
     assert stage.program.mailbox.state is MailboxState.ACTIVE
-    assert stage.program.mailbox.last_error_reason == ""
+    assert stage.program.mailbox.problem == ""
     assert not told.of("needs_reconnect")
     assert not told.of("message_refused")
 
@@ -224,4 +224,4 @@ def test_a_message_that_graph_never_shows_is_told_and_the_others_are_read(stage,
     assert new in rows
     assert {fields["message"][:-1] for fields in told.of("message_refused")} == {(bad if narrow else "unknown")[:-1]}
     assert stage.program.mailbox.state is MailboxState.ACTIVE
-    assert stage.program.mailbox.last_error_reason == ""
+    assert stage.program.mailbox.problem == ""

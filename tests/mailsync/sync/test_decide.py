@@ -6,7 +6,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from mailsync.mailboxes.records import Folder, History, Lease, Looking, MailboxState, Subscription
+from mailsync.mailboxes.records import Folder, History, Lease, Looking, MailboxState, Push, PushState, Subscription
 from mailsync.reasons import Reason
 from mailsync.schedule.records import Hint
 from mailsync.sync.decide import Later, Skip, Start, decide
@@ -83,11 +83,15 @@ CASES = {
         Skip("covered"),
     ),
     "silent push is heard of again, whatever was read since": (
-        box(push_reason=Reason.SILENT),
+        box(push=Push(PushState.SILENT, Reason.SILENT)),
         hint(at=ago(700), pushed=True),
         Start,
     ),
-    "a poll does not end the silence": (box(push_reason=Reason.SILENT), hint(at=ago(700)), Skip("covered")),
+    "a poll does not end the silence": (
+        box(push=Push(PushState.SILENT, Reason.SILENT)),
+        hint(at=ago(700)),
+        Skip("covered"),
+    ),
     # One chain of looks a mailbox.
     "a look that is due is done": (box(looking=Looking(("a",), ago(1))), hint(looks=1), Start),
     "a look whose chain has ended is not": (box(), hint(looks=1), Skip("covered")),

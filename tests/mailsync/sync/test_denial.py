@@ -45,7 +45,7 @@ def test_a_denial_that_passes_needs_nobody(denial, caplog):
         world.poll()
     assert new in world.rows()
     assert world.mailbox.state is MailboxState.ACTIVE
-    assert (world.mailbox.last_error_reason, world.mailbox.denied_since, world.mailbox.denials) == ("", None, 0)
+    assert (world.mailbox.problem, world.mailbox.denied_since, world.mailbox.denials) == ("", None, 0)
     assert "needs_reconnect" not in caplog.text
     assert "sync_failed" not in caplog.text
 
@@ -61,7 +61,7 @@ def test_a_denial_that_lasts_a_day_is_a_lost_grant(denial, caplog):
     assert abs(world.mailbox.denied_since - began) < HOUR
     with caplog.at_level("INFO", "mailsync"):
         run_for(world, 3)
-    assert (world.mailbox.state, world.mailbox.last_error_reason) == (MailboxState.NEEDS_RECONNECT, denial.reason)
+    assert (world.mailbox.state, world.mailbox.problem) == (MailboxState.NEEDS_RECONNECT, denial.reason)
     assert caplog.text.count("needs_reconnect ") == 1
     assert world.mailbox.next_poll_at is None
 
@@ -74,7 +74,7 @@ def test_two_denials_a_day_apart_are_no_proof():
     world.clock.advance(30 * 3_600)
     world.poll()
     assert world.mailbox.state is MailboxState.ACTIVE
-    assert world.mailbox.last_error_reason == ""
+    assert world.mailbox.problem == ""
 
 
 def test_outages_between_denials_are_no_proof_either():
@@ -84,7 +84,7 @@ def test_outages_between_denials_are_no_proof_either():
     world.service.fail(DENIED, "follow_delta", times=3)
     run_for(world, 60)
     assert world.mailbox.state is MailboxState.ACTIVE
-    assert world.mailbox.last_error_reason == ""
+    assert world.mailbox.problem == ""
 
 
 class Moody(FakeMailService):
@@ -114,7 +114,7 @@ def test_a_refusal_without_a_code_never_asks_for_the_owner():
     world.service.fail(GraphForbidden("Graph answered 403 (no code)"), "follow_delta", times=60)
     run_for(world, 70)
     assert world.mailbox.state is MailboxState.ACTIVE
-    assert world.mailbox.last_error_reason == ""
+    assert world.mailbox.problem == ""
 
 
 def test_a_lapsed_licence_is_told_and_tried_daily(caplog):
@@ -124,20 +124,20 @@ def test_a_lapsed_licence_is_told_and_tried_daily(caplog):
     world.service.calls.clear()
     with caplog.at_level("INFO", "mailsync"):
         run_for(world, 3 * 24 + 1)
-    assert world.mailbox.last_error_reason == "license_lapsed"
+    assert world.mailbox.problem == "license_lapsed"
     assert world.mailbox.state is MailboxState.ACTIVE
     assert world.service.calls.count("follow_delta") in (4, 5)
     assert f"sync_failed mailbox={BOX} reason=license_lapsed" in caplog.text
     run_for(world, 4 * 24)
     assert new in world.rows()
-    assert world.mailbox.last_error_reason == ""
+    assert world.mailbox.problem == ""
 
 
 def test_push_is_as_it_was_when_a_denial_has_passed():
     world = synced()
     world.service.fail(DENIED, "follow_delta", times=3)
     world.poll()
-    assert world.mailbox.push is PushState.HEALTHY
+    assert world.mailbox.push.state is PushState.TRUSTED
 
 
 def test_a_mailbox_that_gets_on_between_failures_is_not_a_failing_one(caplog):

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from mailsync.errors import AccessDenied, GraphForbidden, LicenseLapsed, ReconnectRequired, Throttled
-from mailsync.mailboxes.records import Folder, MailboxState, PushState, Subscription
+from mailsync.mailboxes.records import Folder, LastError, MailboxState, Push, PushState, Subscription
 from mailsync.push import state as push
 from mailsync.reasons import Reason
 from mailsync.sync import outcome
@@ -23,7 +23,7 @@ FOLDERS = (Folder(name="inbox", since=START, cursor="a link", subscription=SUBSC
 WELL = replace(
     MAILBOX,
     folders=FOLDERS,
-    push=PushState.HEALTHY,
+    push=Push(PushState.TRUSTED),
     messages=70,
     last_sync_started_at=BEFORE - timedelta(seconds=3),
     last_success_at=BEFORE,
@@ -31,10 +31,7 @@ WELL = replace(
 )
 ILL = replace(
     WELL,
-    last_error_at=BEFORE,
-    last_error_reason=Reason.GRAPH_UNREACHABLE,
-    last_error_message="An older sentence.",
-    failures=2,
+    last_error=LastError(BEFORE, Reason.GRAPH_UNREACHABLE, "An older sentence.", failures=2),
     denied_since=START,
     denials=4,
     not_before=NOW - timedelta(seconds=1),
@@ -46,10 +43,7 @@ def cured(mailbox):
     """What a run leaves that went well."""
     return replace(
         mailbox,
-        last_error_at=None,
-        last_error_reason="",
-        last_error_message="",
-        failures=0,
+        last_error=None,
         denied_since=None,
         denials=0,
         not_before=None,
@@ -58,13 +52,7 @@ def cured(mailbox):
 
 def told(mailbox, error=ERROR):
     """The record with an error on it."""
-    return replace(
-        mailbox,
-        last_error_at=NOW,
-        last_error_reason=error.reason,
-        last_error_message=error.message,
-        failures=mailbox.failures + 1,
-    )
+    return replace(mailbox, last_error=LastError(NOW, error.reason, error.message, mailbox.failures + 1))
 
 
 EARLY = timedelta(seconds=2.94)
@@ -130,11 +118,12 @@ def test_a_denial_is_a_failure_that_is_counted(before, changes):
     assert outcome.denied(before, error=ERROR, now=NOW, delay=40) == replace(failed, **changes)
 
 
+NO_FAILURES = replace(ILL.last_error, failures=0)
 BEFORE_FAILURE = {
     "nothing was shown": (False, 0, {}),
     "Graph has given a page": (True, 0, {"denied_since": None, "denials": 0}),
-    "mail was stored": (False, 1, {"failures": 0}),
-    "both": (True, 7, {"denied_since": None, "denials": 0, "failures": 0}),
+    "mail was stored": (False, 1, {"last_error": NO_FAILURES}),
+    "both": (True, 7, {"denied_since": None, "denials": 0, "last_error": NO_FAILURES}),
 }
 
 
@@ -178,7 +167,7 @@ def test_a_disconnected_mailbox_keeps_messages_and_cursors():
 
 def test_why_push_had_ended_is_still_to_be_seen_of_a_disconnected_mailbox():
     degraded = push.degraded(WELL, Reason.GRAPH_FORBIDDEN, NOW)
-    assert outcome.disconnected(degraded, now=NOW, granted_at=WELL.granted_at).push_reason == Reason.GRAPH_FORBIDDEN
+    assert outcome.disconnected(degraded, now=NOW, granted_at=WELL.granted_at).push.reason == Reason.GRAPH_FORBIDDEN
 
 
 @pytest.mark.parametrize("granted_at", [None, BEFORE])
@@ -189,7 +178,7 @@ def test_a_consent_that_came_meanwhile_counts_and_is_read_at_once(granted_at):
 
 def test_what_nobody_foresaw_is_told_and_changes_nothing_else():
     after = outcome.broken(ILL, reason=Reason.UNEXPECTED, message="ValueError", now=NOW)
-    assert after == replace(told(ILL), last_error_reason=Reason.UNEXPECTED, last_error_message="ValueError")
+    assert after == replace(ILL, last_error=LastError(NOW, Reason.UNEXPECTED, "ValueError", failures=3))
 
 
 DELAYS = {
@@ -213,4 +202,9 @@ DELAYS = {
 
 @pytest.mark.parametrize(("failures", "error", "expected"), DELAYS.values(), ids=DELAYS.keys())
 def test_retry_delay(failures, error, expected):
-    assert outcome.retry_delay(replace(WELL, failures=failures), error, LIMITS) == expected
+    failed = replace(ILL, last_error=replace(ILL.last_error, failures=failures))
+    assert outcome.retry_delay(failed, error, LIMITS) == expected
+
+
+def test_retry_delay_after_success():
+    assert outcome.retry_delay(WELL, GraphForbidden(""), LIMITS) == 30

@@ -80,7 +80,7 @@ def test_a_message_that_is_refused_is_stored_as_delta_shows_it(refusal, log):
     assert world.rows()[good].content.headers is not UNSET
     (line,) = events(log, "message_refused")
     assert f" stored=true reason={refusal.reason} detail=" in line
-    assert (world.mailbox.state, world.mailbox.last_error_reason) == (MailboxState.ACTIVE, "")
+    assert (world.mailbox.state, world.mailbox.problem) == (MailboxState.ACTIVE, "")
     assert world.clock() - START < HOUR
     world.poll()
     assert len(events(log, "message_refused")) == 1
@@ -110,7 +110,7 @@ def test_a_refused_message_of_which_delta_shows_no_time_is_told(log):
     assert bad not in world.rows()
     (line,) = events(log, "message_refused")
     assert " stored=false " in line
-    assert world.mailbox.last_error_reason == ""
+    assert world.mailbox.problem == ""
 
 
 def _rest(known):
@@ -148,7 +148,7 @@ def test_an_unreadable_message_in_an_enumeration_costs_only_itself(place, log):
     assert [id_ for id_ in ids if world.rows()[id_].content.headers is UNSET] == [bad]
     assert [line for line in events(log, "message_refused") if bad in line]
     assert len(events(log, "message_refused")) == 1
-    assert world.mailbox.last_error_reason == ""
+    assert world.mailbox.problem == ""
     later = world.graph.deliver(world.clock())
     world.poll()
     assert world.rows()[later].content.headers is not UNSET
@@ -161,7 +161,7 @@ def test_an_unreadable_message_in_a_round_of_changes_costs_only_itself(log):
     world.service.unreadable[bad], world.service.refused[bad] = True, UNREADABLE
     world.poll()
     assert set(new) <= set(world.rows())
-    assert world.mailbox.last_error_reason == ""
+    assert world.mailbox.problem == ""
     assert len(events(log, "message_refused")) == 1
     world.graph.update(new[0], is_read=True, body="changed by the service")
     world.graph.delete(new[1])
@@ -179,7 +179,7 @@ def test_a_message_that_no_delta_can_show_is_left_behind_and_the_rest_is_read(lo
     world.poll()
     assert set(new) - {bad} <= set(world.rows())
     assert {"unknown"} == {line.split("message=")[1].split()[0] for line in events(log, "message_refused")}
-    assert (world.mailbox.last_error_reason, world.mailbox.state) == ("", MailboxState.ACTIVE)
+    assert (world.mailbox.problem, world.mailbox.state) == ("", MailboxState.ACTIVE)
     assert world.mailbox.folders[0].complete
     later = world.graph.deliver(world.clock())
     world.poll()
@@ -218,7 +218,7 @@ def test_an_unreadable_message_in_history_costs_only_itself(helps, small_cap, lo
     assert set(ids) - set(world.rows()) == (set() if helps else {bad})
     assert [id_ for id_ in world.rows() if world.rows()[id_].content.headers is UNSET] == [bad] * helps
     assert len(events(log, "message_refused")) == 1
-    assert world.mailbox.last_error_reason == ""
+    assert world.mailbox.problem == ""
 
 
 # Counts and ends that are not true
@@ -294,7 +294,7 @@ def test_a_history_that_falls_short_is_come_back_to_and_then_told(small_cap, log
     assert set(world.rows()) == set(ids) - hidden
     assert [line.split("folder=")[1] for line in events(log, "history_short")] == ["inbox read=47 counted=50"]
     assert world.mailbox.folders[0].complete
-    assert world.mailbox.last_error_reason == ""
+    assert world.mailbox.problem == ""
 
 
 def test_mail_that_goes_while_history_is_read_is_not_missed(small_cap, log):
@@ -400,7 +400,7 @@ def test_a_round_without_end_is_left_for_a_new_enumeration(mad, log):
     assert world.service.followed < 3_000
     assert {line.split("reason=")[1].split()[0] for line in events(log, "sync_deferred")} == {"delta_endless"}
     assert len(events(log, "delta_endless")) == 1
-    assert (world.mailbox.last_error_reason, world.mailbox.folders[0].generation) == ("", 2)
+    assert (world.mailbox.problem, world.mailbox.folders[0].generation) == ("", 2)
     assert (world.mailbox.folders[0].astray, world.mailbox.folders[0].idle) == (0, 0)
 
 
@@ -424,7 +424,7 @@ def test_a_page_that_is_fetched_ahead_leads_nowhere_back(monkeypatch):
     monkeypatch.setattr(delta_reader, "read_ahead", lambda *steps: iter(list(ahead(*steps))))
     world = synced(250)
     assert len(world.messages.rows) == 250
-    assert not world.mailbox.last_error_reason
+    assert not world.mailbox.problem
 
 
 def test_a_folder_that_leads_nowhere_keeps_no_other_from_being_read():
@@ -438,7 +438,7 @@ def test_a_folder_that_leads_nowhere_keeps_no_other_from_being_read():
     world.hint()
     world.work_once()
     assert new in world.rows()
-    assert world.mailbox.last_error_reason == "delta_endless"
+    assert world.mailbox.problem == "delta_endless"
 
 
 @pytest.mark.parametrize("pages", [90, 199])

@@ -164,7 +164,7 @@ def test_a_run_whose_lease_was_taken_writes_no_status(caplog):
     with caplog.at_level("INFO", "mailsync"):
         world.work_once()
     assert world.mailbox.lease.owner == "thief"
-    assert world.mailbox.last_error_reason == ""
+    assert world.mailbox.problem == ""
     assert "why=lease_lost" in caplog.text
 
 
@@ -188,7 +188,7 @@ def test_a_lost_grant_stops_polling_and_says_why(caplog):
     with caplog.at_level("INFO", "mailsync"):
         world.work()
     box = world.mailbox
-    assert (box.state, box.last_error_reason, box.next_poll_at) == (MailboxState.NEEDS_RECONNECT, "grant_revoked", None)
+    assert (box.state, box.problem, box.next_poll_at) == (MailboxState.NEEDS_RECONNECT, "grant_revoked", None)
     assert all_due(world.mailboxes, world.clock() + 100 * HOUR) == []
     assert reasons(caplog, "needs_reconnect")
 
@@ -201,11 +201,11 @@ def test_the_operators_fault_is_loud_and_leaves_the_mailbox_active(caplog):
     with caplog.at_level("INFO", "mailsync"):
         world.work_once()
     assert world.mailbox.state is MailboxState.ACTIVE
-    assert world.mailbox.last_error_reason == "invalid_client"
+    assert world.mailbox.problem == "invalid_client"
     assert reasons(caplog, "misconfigured")
     world.directory.error = None
     world.work()
-    assert world.mailbox.last_error_reason == ""
+    assert world.mailbox.problem == ""
 
 
 def test_a_long_wait_goes_back_to_the_queue_and_nothing_is_asked_before():
@@ -224,7 +224,7 @@ def test_a_long_wait_goes_back_to_the_queue_and_nothing_is_asked_before():
     assert world.service.calls == []
     world.work()
     assert world.service.calls == ["follow_delta"]
-    assert world.mailbox.last_error_reason == ""
+    assert world.mailbox.problem == ""
 
 
 def test_waits_without_a_time_double_up_to_an_hour():
@@ -257,7 +257,7 @@ def test_a_link_to_another_host_fails_loudly_and_keeps_the_cursor(caplog):
     with caplog.at_level("INFO", "mailsync"):
         world.work_once()
     assert world.mailbox.folders[0].cursor == cursor
-    assert world.mailbox.last_error_reason == "foreign_link"
+    assert world.mailbox.problem == "foreign_link"
     assert reasons(caplog, "sync_failed")
 
 
@@ -267,7 +267,7 @@ def test_what_nobody_foresaw_reaches_the_queue_and_the_status():
     world.clock.advance(300)
     with pytest.raises(ZeroDivisionError):
         world.synchronizer.run(Hint(mailbox_id=BOX, at=world.clock()))
-    assert (world.mailbox.last_error_reason, world.mailbox.last_error_message) == ("unexpected", "ZeroDivisionError")
+    assert (world.mailbox.problem, world.mailbox.last_error.message) == ("unexpected", "ZeroDivisionError")
     assert world.mailbox.lease is None
 
 
@@ -276,14 +276,14 @@ def test_poison_is_recorded_and_the_schedule_goes_on(caplog):
     due = world.mailbox.next_poll_at
     with caplog.at_level("INFO", "mailsync"):
         world.synchronizer.poisoned(Hint(mailbox_id=BOX, at=world.clock()))
-    assert (world.mailbox.last_error_reason, world.mailbox.next_poll_at) == ("poisoned", due)
+    assert (world.mailbox.problem, world.mailbox.next_poll_at) == ("poisoned", due)
     assert reasons(caplog, "sync_poisoned")
 
 
 def test_poison_of_an_unknown_mailbox_is_only_logged():
     world = synced()
     world.synchronizer.poisoned(Hint(mailbox_id=BOX[:-1] + "f", at=world.clock()))
-    assert world.mailbox.last_error_reason == ""
+    assert world.mailbox.problem == ""
 
 
 def test_an_unknown_mailbox_is_skipped(caplog):
@@ -320,9 +320,9 @@ def test_a_link_that_is_lost_at_once_again_waits():
     world.clock.advance(300)
     world.hint()
     world.work_once()
-    assert world.mailbox.last_error_reason == "sync_state_lost"
+    assert world.mailbox.problem == "sync_state_lost"
     world.work()
-    assert world.mailbox.last_error_reason == ""
+    assert world.mailbox.problem == ""
     assert len(world.rows()) == 3
 
 
@@ -375,7 +375,7 @@ def test_a_mailbox_without_its_secret_asks_for_its_owner():
     world.clock.advance(3600)
     world.hint()
     world.work()
-    assert (world.mailbox.state, world.mailbox.last_error_reason) == (MailboxState.NEEDS_RECONNECT, "token_missing")
+    assert (world.mailbox.state, world.mailbox.problem) == (MailboxState.NEEDS_RECONNECT, "token_missing")
 
 
 def test_a_folder_that_a_mailbox_lacks_keeps_none_of_the_others():
@@ -385,7 +385,7 @@ def test_a_folder_that_a_mailbox_lacks_keeps_none_of_the_others():
     world.work()
     assert set(world.rows()) == messages
     assert [folder.problem for folder in world.mailbox.folders] == ["", "folder_not_found", ""]
-    assert (world.mailbox.last_error_reason, world.mailbox.push) == ("", PushState.HEALTHY)
+    assert (world.mailbox.problem, world.mailbox.push.state) == ("", PushState.TRUSTED)
     world.poll()
     assert world.mailbox.last_success_at == world.clock()
 
@@ -412,12 +412,12 @@ def test_a_message_that_cannot_be_fetched_keeps_the_others_of_its_page_from_noth
     world.work_once()
     assert {m1, m3} < set(world.rows())
     assert world.rows()[m1].content.headers is not UNSET
-    assert world.mailbox.last_error_reason == "messages_unread"
+    assert world.mailbox.problem == "messages_unread"
     assert world.mailbox.not_before == world.clock() + timedelta(seconds=90)
     world.service.refused.clear()
     world.work()
     assert {m1, m2, m3} < set(world.rows())
-    assert (world.mailbox.last_error_reason, world.mailbox.messages) == ("", 6)
+    assert (world.mailbox.problem, world.mailbox.messages) == ("", 6)
 
 
 def found_without_headers(number, **knobs):
@@ -466,7 +466,7 @@ def test_a_list_that_cannot_be_had_is_no_failure():
     new = [world.graph.deliver(START + timedelta(minutes=place)) for place in range(60)]
     world.poll()
     assert all(world.rows()[each].content.headers is not UNSET for each in new)
-    assert not world.mailbox.last_error_reason
+    assert not world.mailbox.problem
 
 
 def test_where_graph_wants_a_pause_no_other_way_is_tried():
@@ -480,7 +480,7 @@ def test_where_graph_wants_a_pause_no_other_way_is_tried():
     world.hint()
     world.work_once()
     assert world.service.calls == ["follow_delta", "headers"]
-    assert world.mailbox.last_error_reason == "graph_throttled"
+    assert world.mailbox.problem == "graph_throttled"
 
 
 def test_a_refusal_of_one_message_is_none_of_the_mailbox():
@@ -514,7 +514,7 @@ def test_a_row_that_storage_refuses_does_not_stop_the_mail_behind_it(die, caplog
     with caplog.at_level("INFO", "mailsync"):
         world.work()
     assert set(world.rows()) == good
-    assert world.mailbox.last_error_reason == ""
+    assert world.mailbox.problem == ""
     assert [line for line in reasons(caplog, "row_refused") if bad in line]
 
 
@@ -524,7 +524,7 @@ def test_storage_that_takes_no_row_at_all_is_not_the_rows_fault():
         world.graph.deliver(START - timedelta(minutes=place), subject="poison")
     world.hint()
     world.work_once()
-    assert world.mailbox.last_error_reason == "storage_refused"
+    assert world.mailbox.problem == "storage_refused"
     world.messages.refused = ()
     world.work()
     assert len(world.rows()) == 3
@@ -561,7 +561,7 @@ def test_a_folder_that_vanishes_is_told_once_and_costs_the_others_nothing(caplog
         world.poll()
     assert world.mailbox.folders[1].problem == "folder_not_found"
     assert world.mailbox.folders[1].subscription is None
-    assert (world.mailbox.last_error_reason, world.mailbox.push) == ("", PushState.HEALTHY)
+    assert (world.mailbox.problem, world.mailbox.push.state) == ("", PushState.TRUSTED)
     assert len(reasons(caplog, "sync_failed")) == 1
     assert world.clock() - before > timedelta(minutes=30)
 
@@ -590,7 +590,7 @@ def test_a_folder_that_vanishes_while_its_history_is_read_stops_nothing(monkeypa
     message = world.graph.deliver(START)
     world.work()
     assert message in world.rows()
-    assert world.mailbox.last_error_reason == ""
+    assert world.mailbox.problem == ""
 
 
 def test_a_mailbox_that_lacks_its_only_folder_is_not_polled_all_the_time():

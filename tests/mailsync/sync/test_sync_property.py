@@ -241,20 +241,20 @@ class Mailbox(RuleBasedStateMachine):
         self.check_push()
         assert all(folder.complete for folder in world.mailbox.folders)
         assert world.mailbox.lease is None
-        assert not world.mailbox.last_error_reason
+        assert not world.mailbox.problem
 
     def check_push(self):
         world, box = self.world, self.world.mailbox
         held = world.subscriptions.held
         assert len(held) <= len(FOLDERS)
         assert {client_state.verify(world.keys.find, one.client_state) for one in held.values()} <= {BOX, None}
-        assert box.push is not PushState.OFF
-        assert (box.push is PushState.HEALTHY) == (not box.push_reason)
+        assert box.push.state is not PushState.OFF
+        assert (box.push.state is PushState.TRUSTED) == (not box.push.reason)
         kept = [folder.subscription for folder in box.folders if folder.subscription]
-        if box.push is PushState.HEALTHY:
+        if box.push.state is PushState.TRUSTED:
             assert len(kept) == len(FOLDERS)
         assert all(one.expires_at > box.next_poll_at for one in kept)
-        assert box.next_poll_at - world.clock() <= timedelta(hours=1 if box.push is PushState.HEALTHY else 1 / 12)
+        assert box.next_poll_at - world.clock() <= timedelta(hours=1 if box.push.state is PushState.TRUSTED else 1 / 12)
 
     def check_rows(self):
         world, rows = self.world, self.world.rows()

@@ -111,7 +111,7 @@ def test_nothing_is_redeemed_while_a_renewal_is_unsaved(error):
         world.hint()
         world.work_once()
     assert world.directory.redeemed == ["refresh-0"]
-    assert (world.mailbox.state, world.mailbox.last_error_reason) == (MailboxState.ACTIVE, error.reason)
+    assert (world.mailbox.state, world.mailbox.problem) == (MailboxState.ACTIVE, error.reason)
     assert world.mailbox.not_before
     world.vault.write_failure = None
     message = world.graph.deliver(world.clock())
