@@ -18,7 +18,7 @@ from mailsync import optimistic
 from mailsync.accounts.ports import AccountStore
 from mailsync.accounts.records import Account
 from mailsync.clock import Clock
-from mailsync.connect.claims import check_grant, check_profile, checked_tenant
+from mailsync.connect.id_token import check_grant, check_profile, checked_tenant
 from mailsync.connect.seal import SECRET_BYTES, record_key, seal, secret_text, unseal
 from mailsync.errors import LicenseLapsed, MailsyncError, Rejected, RetryLater
 from mailsync.mailboxes.hold import MailboxHold
@@ -121,11 +121,11 @@ class Connector:
     def _finish(self, answer: Mapping[str, str], cookie: str | None) -> Finished:
         flow = self._take_flow(answer, cookie)
         grant = self.directory.complete(flow, answer)
-        tenant = checked_tenant(grant.claims, self.settings, self.clock())
+        tenant = checked_tenant(grant.id_token_claims, self.settings, self.clock())
         refresh_token = check_grant(grant)
         mail = self.mail(lambda: grant.access_token)
         profile = mail.me()
-        check_profile(profile, grant.claims)
+        check_profile(profile, grant.id_token_claims)
         _check_inbox(mail)
         identity = _identity(tenant, profile)
         account = self._account(identity, profile, tenant)

@@ -70,7 +70,7 @@ class TokenKeeper:
         Where the vault does not take it, the access token that came with it is good all the same.
         Raises ReconnectRequired, Rejected, Misconfigured, RetryLater.
         """
-        self.settle(mailbox_id)
+        self.save_renewal(mailbox_id)
         stored = self._vault.load(mailbox_id)
         if stored is None:
             raise ReconnectRequired(
@@ -87,13 +87,13 @@ class TokenKeeper:
             )
             with self._lock:
                 self._unsaved[mailbox_id] = _Unsaved(stored.refresh_token, renewed)
-            self._try_to_settle(mailbox_id)
+            self._try_to_save(mailbox_id)
         return grant.access_token
 
-    def settle(self, mailbox_id: str) -> None:
+    def save_renewal(self, mailbox_id: str) -> None:
         """Saves a renewal that the vault has not taken yet; nothing to do where there is none.
 
-        Raises RetryLater, Misconfigured, ReconnectRequired: it is kept then, and settled another time.
+        Raises RetryLater, Misconfigured, ReconnectRequired: it is kept then, and saved another time.
         """
         with self._lock:
             pending = self._unsaved.get(mailbox_id)
@@ -112,7 +112,7 @@ class TokenKeeper:
 
         Before that, the vault is tried once more, for the lease is about to be given back.
         """
-        if self._try_to_settle(mailbox_id):
+        if self._try_to_save(mailbox_id):
             return partial(replace, token_holder="", token_held_until=None)
         return partial(replace, token_holder=self.instance, token_held_until=self._clock() + _HELD)
 
@@ -127,10 +127,10 @@ class TokenKeeper:
             self._grants.pop(mailbox_id, None)
             self._unsaved.pop(mailbox_id, None)
 
-    def _try_to_settle(self, mailbox_id: str) -> bool:
+    def _try_to_save(self, mailbox_id: str) -> bool:
         """Whether nothing is left to be saved."""
         try:
-            self.settle(mailbox_id)
+            self.save_renewal(mailbox_id)
         except MailsyncError as error:
             emit(Event.TOKEN_UNSAVED, mailbox=mailbox_id, reason=error.reason, detail=error.message)
             if isinstance(error, Misconfigured):

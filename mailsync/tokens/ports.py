@@ -17,7 +17,7 @@ class Directory(Protocol):
         ...
 
     def complete(self, flow: Mapping[str, object], answer: Mapping[str, str]) -> Grant:
-        """Exchanges the code of `answer`. Checks state and nonce; the other claims are the caller's to check.
+        """Exchanges the code of `answer`. Checks state and nonce; the other id_token claims are the caller's to check.
 
         Raises Rejected with the reason of the refusal, Misconfigured, RetryLater.
         """

@@ -24,13 +24,13 @@ class AuthorizationRequest:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What the token endpoint gave. `claims` are those of the id_token, not yet checked; empty on refresh."""
+    """What the token endpoint gave. `id_token_claims` are not yet checked; empty on refresh."""
 
     access_token: str = field(repr=False)
     expires_at: datetime
     refresh_token: str | None = field(repr=False)
     scopes: frozenset[str]
-    claims: Mapping[str, object] = field(default_factory=dict, repr=False)
+    id_token_claims: Mapping[str, object] = field(default_factory=dict, repr=False)
 
 
 class StoredToken(msgspec.Struct, frozen=True, kw_only=True):

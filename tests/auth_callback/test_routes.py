@@ -368,7 +368,7 @@ def test_every_reason_that_connecting_can_give_has_words_of_its_own():
     package = Path(connect_module.__file__).parents[1]
     names = (
         "connect/connector.py",
-        "connect/claims.py",
+        "connect/id_token.py",
         "connect/seal.py",
         "adapters/entra/directory.py",
         "adapters/entra/errors.py",

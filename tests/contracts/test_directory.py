@@ -132,9 +132,9 @@ def test_consent_becomes_a_grant(entra):
     assert grant.refresh_token
     assert grant.scopes >= set(GRAPH_SCOPES)
     assert NOW < grant.expires_at <= NOW + timedelta(days=1)
-    assert grant.claims["aud"] == entra.client_id
-    assert grant.claims["iss"].endswith(f"/{entra.tenant_id}/v2.0")
-    assert not {"tid", "oid"} & grant.claims.keys()
+    assert grant.id_token_claims["aud"] == entra.client_id
+    assert grant.id_token_claims["iss"].endswith(f"/{entra.tenant_id}/v2.0")
+    assert not {"tid", "oid"} & grant.id_token_claims.keys()
 
 
 def test_a_code_works_once(entra):
@@ -175,7 +175,7 @@ def test_a_refresh_token_is_renewed(entra):
     assert renewed.access_token not in ("", grant.access_token)
     assert renewed.refresh_token not in (None, grant.refresh_token)
     assert renewed.scopes >= set(GRAPH_SCOPES)
-    assert renewed.claims == {}
+    assert renewed.id_token_claims == {}
     assert entra.directory.refresh(renewed.refresh_token).access_token
 
 

@@ -110,7 +110,7 @@ class TestContract:
         assert parts.keys.find_in_memory(key_id) == key
         assert parts.keys.find("forged") is parts.keys.find_in_memory("forged") is None
 
-    def test_a_new_key_signs_once_it_has_settled(self, parts):
+    def test_a_new_key_signs_once_every_instance_can_know_it(self, parts):
         first_id, first = parts.keys.current()
         second_id = parts.keys.rotate()
         assert second_id != first_id
@@ -158,7 +158,7 @@ def test_all_instances_have_the_same_keys(azure):
     assert azure.instance().current() == (key_id, key)
 
 
-def test_a_settled_key_is_known_to_all_even_in_a_flood_of_unknown_ones(azure):
+def test_a_key_that_signs_is_known_to_all_even_in_a_flood_of_unknown_ones(azure):
     """An instance that has just looked for a forged key's id looks again before a new key can have signed."""
     azure.keys.current()
     verifier = azure.instance()

@@ -20,7 +20,7 @@ class FakeSigningKeys:
         self.failure: MailsyncError | None = None
         self.remembers = True
         self._clock = clock or (lambda: _LONG_AGO)
-        self._settling = timedelta(minutes=2) if clock else timedelta(0)
+        self._signs_after = timedelta(minutes=2) if clock else timedelta(0)
         self._keys: list[tuple[str, bytes, datetime]] = []
         self._made = 0
 
@@ -28,8 +28,8 @@ class FakeSigningKeys:
         self._fail()
         if not self._keys:
             self.rotate()
-        settled = [key for key in self._keys if self._clock() - key[2] >= self._settling]
-        key_id, key, _ = settled[0] if settled else self._keys[-1]
+        known = [key for key in self._keys if self._clock() - key[2] >= self._signs_after]
+        key_id, key, _ = known[0] if known else self._keys[-1]
         return key_id, key
 
     def find(self, key_id: str) -> bytes | None:

@@ -95,7 +95,7 @@ class EntraDirectory:
         }
         return f"{self._settings.authority}/v2.0/adminconsent?{urlencode(query)}"
 
-    def _grant(self, result: Mapping[str, Any], claims: Mapping[str, object]) -> Grant:
+    def _grant(self, result: Mapping[str, Any], id_token_claims: Mapping[str, object]) -> Grant:
         """An answer without `scope` grants what was asked: https://www.rfc-editor.org/rfc/rfc6749#section-5.1."""
         try:
             scopes = str(result.get("scope") or " ".join(GRAPH_SCOPES)).split()
@@ -107,7 +107,7 @@ class EntraDirectory:
                 expires_at=self._clock() + timedelta(seconds=int(result["expires_in"])),
                 refresh_token=refresh_token if isinstance(refresh_token, str) else None,
                 scopes=frozenset(scope.removeprefix(_GRAPH_PREFIX) for scope in scopes),
-                claims=json_reader.whole(claims),
+                id_token_claims=json_reader.whole(id_token_claims),
             )
         except (*_MALFORMED, OverflowError):
             raise RetryLater(Reason.ENTRA_UNAVAILABLE, "Entra's token answer lacks what it must have") from None

@@ -19,7 +19,7 @@ from mailsync.settings import Settings
 SECRET = "webhook-signing-key"  # noqa: S105 - the secret's name
 CONTENT_TYPE = "application/vnd.siftrock.signing-keys+json; version=1"
 
-SETTLING = timedelta(minutes=2)
+SIGNS_AFTER = timedelta(minutes=2)
 """A new key signs nothing until then, so that no clientState comes back to an instance that cannot know its key."""
 
 _REREAD_FOR_UNKNOWN = timedelta(minutes=1)
@@ -82,15 +82,15 @@ class KeyVaultSigningKeys:
         self._making = threading.Lock()
 
     def current(self) -> tuple[str, bytes]:
-        """The newest key that has settled; the only key at once. A call a minute at the most.
+        """The newest key that every instance can know; the only key at once. A call a minute at the most.
 
         So that none signs that has been dropped by two rotations since.
         """
         if not self._is_fresh(_REREAD_FOR_UNKNOWN):
             self._read()
         keys = self._keys or self._first()
-        settled = [key for key in keys if self._clock() - key.made_at >= SETTLING]
-        key = settled[0] if settled else keys[-1]
+        known = [key for key in keys if self._clock() - key.made_at >= SIGNS_AFTER]
+        key = known[0] if known else keys[-1]
         return key.id, key.key
 
     def find(self, key_id: str) -> bytes | None:

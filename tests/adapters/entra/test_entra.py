@@ -129,7 +129,7 @@ def test_a_code_becomes_a_grant():
     assert grant.refresh_token == "new-refresh"
     assert grant.expires_at == NOW + timedelta(seconds=3599)
     assert grant.scopes == {"Mail.Read", "User.Read", "openid"}
-    assert grant.claims["tid"] == "tenant"
+    assert grant.id_token_claims["tid"] == "tenant"
     assert directory.form["code_verifier"] == flow["code_verifier"]
     assert directory.form["redirect_uri"] == REDIRECT
     assert directory.form["client_secret"] == "the-secret"
@@ -236,7 +236,7 @@ def test_a_refresh():
     directory = Directory(tokens(id_token=id_token(sub="x")))
     grant = directory.refresh("old-refresh")
     assert grant.refresh_token == "new-refresh"
-    assert grant.claims == {}
+    assert grant.id_token_claims == {}
     assert directory.form["grant_type"] == "refresh_token"
     assert set(directory.form["scope"].split()) == {"openid", "offline_access", "User.Read", "Mail.Read"}
 
@@ -396,7 +396,7 @@ def test_an_oddity_of_a_refusal_leaves_its_code(name, odd):
 def test_half_of_a_surrogate_pair_in_a_claim_is_replaced():
     directory = Directory(Reply(body="tokens"))
     flow, answer = signed_in(directory, tid="tenant", name="half \ud83d")
-    assert directory.complete(flow, answer).claims["name"] == "half \ufffd"
+    assert directory.complete(flow, answer).id_token_claims["name"] == "half \ufffd"
 
 
 ODD = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just([]) | st.just({}) | st.just("\ud83d")

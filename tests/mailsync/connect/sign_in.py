@@ -54,7 +54,7 @@ def grant(**changes: object) -> Grant:
         "expires_at": NOW + timedelta(hours=1),
         "refresh_token": "the-refresh-token",
         "scopes": frozenset(ALL_SCOPES),
-        "claims": claims(),
+        "id_token_claims": claims(),
     }
     return Grant(**(values | changes))
 

@@ -85,7 +85,7 @@ def test_connecting_again_replaces_the_tokens_and_keeps_the_reading():
     )
     world.now += timedelta(days=1)
     world.directory.grant = grant(
-        refresh_token="another", claims=claims(exp=int(world.now.timestamp()) + 60), expires_at=world.now
+        refresh_token="another", id_token_claims=claims(exp=int(world.now.timestamp()) + 60), expires_at=world.now
     )
     world.me.profile = replace(world.me.profile, display_name="Offers 2")
     world.walk()
@@ -108,7 +108,7 @@ def test_a_domain_admits_and_pins_the_tenant_of_the_first():
     world = SignIn(Account("shop", "The Shop", domains=("shop.example",)))
     world.walk()
     assert world.accounts.rows["shop"].tenant_ids == {"shop.example": TENANT}
-    world.directory.grant = grant(claims=claims(tid=OTHER_TENANT))
+    world.directory.grant = grant(id_token_claims=claims(tid=OTHER_TENANT))
     with pytest.raises(Rejected, match="wrong_tenant"):
         world.walk()
     assert list(world.mailboxes.rows) == list(world.vault.secrets) == [MAILBOX]
@@ -119,7 +119,7 @@ def test_an_exact_address_is_pinned_to_the_user_of_the_first_connection():
     world.walk()
     assert world.accounts.rows["shop"].mailbox_ids == {"offers@shop.example": MAILBOX}
     profile = world.me.profile
-    world.directory.grant = grant(claims=claims(tid=OTHER_TENANT))
+    world.directory.grant = grant(id_token_claims=claims(tid=OTHER_TENANT))
     with pytest.raises(Rejected, match="wrong_user"):
         world.walk()
     world.directory.grant = grant()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailsync.accounts.records import Account
-from mailsync.connect.claims import CONSUMER_TENANT
+from mailsync.connect.id_token import CONSUMER_TENANT
 from mailsync.errors import LicenseLapsed, MailsyncError, Misconfigured, Rejected, RetryLater
 from tests.mailsync.connect.sign_in import (
     MAILBOX,
@@ -149,7 +149,7 @@ def test_an_answer_beyond_all_measure_is_refused(field):
 )
 def test_an_id_token_that_is_not_right_is_refused(changes, reason):
     world = SignIn()
-    world.directory.grant = grant(claims=claims(**changes))
+    world.directory.grant = grant(id_token_claims=claims(**changes))
     state, cookie = world.start()
     assert refused(world, answer(state), cookie) == reason
     assert world.nothing_stored()
@@ -158,14 +158,14 @@ def test_an_id_token_that_is_not_right_is_refused(changes, reason):
 def test_the_issuer_names_the_tenant_where_the_token_does_not():
     world = SignIn()
     bare = {name: value for name, value in claims().items() if name != "tid"}
-    world.directory.grant = grant(claims=bare)
+    world.directory.grant = grant(id_token_claims=bare)
     world.walk()
     assert list(world.mailboxes.rows) == [MAILBOX]
 
 
 def test_no_claims_at_all_are_refused():
     world = SignIn()
-    world.directory.grant = grant(claims={})
+    world.directory.grant = grant(id_token_claims={})
     state, cookie = world.start()
     assert refused(world, answer(state), cookie) == "bad_id_token"
 
@@ -175,7 +175,7 @@ def test_no_claims_at_all_are_refused():
 )
 def test_clocks_may_differ_a_little_and_the_right_oid_is_welcome(changes):
     world = SignIn()
-    world.directory.grant = grant(claims=claims(**changes))
+    world.directory.grant = grant(id_token_claims=claims(**changes))
     world.walk()
 
 
@@ -183,7 +183,7 @@ def test_nbf_may_be_missing():
     world = SignIn()
     without = claims()
     del without["nbf"]
-    world.directory.grant = grant(claims=without)
+    world.directory.grant = grant(id_token_claims=without)
     world.walk()
 
 

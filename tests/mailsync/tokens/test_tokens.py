@@ -184,7 +184,7 @@ def test_a_renewal_in_memory_does_not_bring_back_a_secret_that_was_deleted():
     world.vault.write_failure = None
     world.disconnector.disconnect(BOX)
     world.clock.advance(3600)
-    world.tokens.settle(BOX)
+    world.tokens.save_renewal(BOX)
     assert not world.vault.secrets
 
 
@@ -197,7 +197,7 @@ class Connecting:
         now = int(START.timestamp())
         claims = sign_in.claims(tid=TENANT, aud=world.synchronizer._settings.client_id, exp=now + 9_000_000)
         claims["iss"] = f"https://login.example/{TENANT}/v2.0"
-        self.directory.grant = sign_in.grant(refresh_token=token, claims=claims)
+        self.directory.grant = sign_in.grant(refresh_token=token, id_token_claims=claims)
         self.connector = Connector(
             world.synchronizer._settings,
             directory=self.directory,

@@ -22,25 +22,25 @@ CLOCK_SKEW = 300
 """Seconds by which Microsoft's clock and ours may differ."""
 
 
-def checked_tenant(claims: Mapping[str, object], settings: Settings, now: datetime) -> str:
+def checked_tenant(id_token_claims: Mapping[str, object], settings: Settings, now: datetime) -> str:
     """The tenant id that the id_token proves, lower case: the one in its issuer.
 
-    Older pages of Microsoft's say that the claim `tid` needs the scope `profile`, which is not asked for; where it
-    is there, it must agree.
+    Older pages of Microsoft's say that the id_token claim `tid` needs the scope `profile`, which is not asked for;
+    where it is there, it must agree.
 
     Raises Rejected: `bad_id_token` (audience, issuer, tenant or times are not right), `personal_account`,
     `wrong_organization` (ENTRA_TENANT names another tenant).
     """
-    if claims.get("aud") != settings.client_id:
+    if id_token_claims.get("aud") != settings.client_id:
         raise _bad("aud")
-    issuer = str(claims.get("iss"))
+    issuer = str(id_token_claims.get("iss"))
     named = issuer.removeprefix(f"{settings.authority_host}/").removesuffix("/v2.0")
     tenant = named.lower()
     if not is_guid(tenant) or issuer != f"{settings.authority_host}/{named}/v2.0":
         raise _bad("iss")
-    if str(claims.get("tid", tenant)).lower() != tenant:
+    if str(id_token_claims.get("tid", tenant)).lower() != tenant:
         raise _bad("tid")
-    _check_times(claims, now)
+    _check_times(id_token_claims, now)
     if tenant == CONSUMER_TENANT:
         raise Rejected(Reason.PERSONAL_ACCOUNT, "A personal Microsoft account cannot be connected.")
     if settings.tenant not in ("organizations", tenant):
@@ -63,14 +63,14 @@ def check_grant(grant: Grant) -> str:
     return grant.refresh_token
 
 
-def check_profile(profile: Profile, claims: Mapping[str, object]) -> None:
+def check_profile(profile: Profile, id_token_claims: Mapping[str, object]) -> None:
     """Checks that the user whom Graph names is the one who signed in, and a member of the tenant.
 
-    The claim `oid` comes only with the scope `profile`, which is not asked for; where it is there, it counts.
+    The id_token claim `oid` comes only with the scope `profile`, which is not asked for; where it is there, it counts.
     A user principal name has an ASCII domain, by Entra's own rule; one that has not may look like another's, and no
-    claim speaks of it. Raises Rejected `identity_mismatch`, `guest_account` or `odd_address`.
+    id_token claim speaks of it. Raises Rejected `identity_mismatch`, `guest_account` or `odd_address`.
     """
-    object_id = claims.get("oid")
+    object_id = id_token_claims.get("oid")
     if object_id is not None and str(object_id).lower() != profile.user_id.lower():
         raise Rejected(Reason.IDENTITY_MISMATCH, "Microsoft's two answers name different users.")
     if "#ext#" in profile.address.lower():
@@ -79,9 +79,9 @@ def check_profile(profile: Profile, claims: Mapping[str, object]) -> None:
         raise Rejected(Reason.ODD_ADDRESS, "The user principal name's domain is not in ASCII.")
 
 
-def _check_times(claims: Mapping[str, object], now: datetime) -> None:
+def _check_times(id_token_claims: Mapping[str, object], now: datetime) -> None:
     seconds = now.timestamp()
-    expires, begins = claims.get("exp"), claims.get("nbf", 0)
+    expires, begins = id_token_claims.get("exp"), id_token_claims.get("nbf", 0)
     # Asked so that NaN, which compares false with everything, does not pass.
     if not (_is_number(expires) and seconds < expires + CLOCK_SKEW):
         raise _bad("exp")
@@ -93,5 +93,5 @@ def _is_number(value: object) -> TypeIs[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _bad(claim: str) -> Rejected:
-    return Rejected(Reason.BAD_ID_TOKEN, f"Microsoft's answer did not pass the check of its claim `{claim}`.")
+def _bad(name: str) -> Rejected:
+    return Rejected(Reason.BAD_ID_TOKEN, f"Microsoft's answer did not pass the check of its id_token claim `{name}`.")

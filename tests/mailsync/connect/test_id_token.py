@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from mailsync.connect.claims import CONSUMER_TENANT, check_grant, check_profile, checked_tenant
+from mailsync.connect.id_token import CONSUMER_TENANT, check_grant, check_profile, checked_tenant
 from mailsync.errors import Rejected
 from mailsync.mailboxes.records import Profile
 from tests.mailsync.connect.sign_in import CLIENT, NOW, OTHER_TENANT, SETTINGS, TENANT, USER, claims, grant
