@@ -8,7 +8,8 @@ new enumeration. Each step is bounded, and each thing that is passed over is tol
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from copy import replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple, NoReturn
@@ -97,16 +98,20 @@ class DeltaReader:
                     raise
                 self._ask_for_less(error)
 
-    def restart(self, **state: object) -> None:
-        """Makes a new enumeration due. Where all is read it needs no more than `backfill`, or since `last_success`."""
+    def restart(self, *, narrow: bool = False, reaches: datetime | None = None, by_name: bool = False) -> None:
+        """Makes a new enumeration due. Where all is read it needs no more than `backfill`, or since `last_success`.
+
+        `narrow`, `reaches`: as the folder is to have them. `by_name`: Graph's id of it is asked for anew.
+        """
         folder = self.state.folder
         emit(Event.SYNC_RESET, mailbox=self.state.mailbox_id, generation=folder.generation)
         since = self.clock() - self.backfill
         if self.last_success is not None:
             since = min(since, self.last_success - _OVERLAP)
         since = max(folder.since, whole_seconds(since)) if folder.complete else folder.since
-        fresh: dict[str, object] = {"cursor": None, "filtered": True, "page_size": 0, "narrow": False, "tries": 0}
-        self.state.become(**{**fresh, "since": since, "reaches": None, "reached": None, "idle": 0, **state})
+        fresh = replace(folder, cursor=None, filtered=True, page_size=0, tries=0, reached=None, idle=0, since=since)
+        folder_id = None if by_name else folder.folder_id
+        self.state.become(replace(fresh, narrow=narrow, reaches=reaches, folder_id=folder_id))
         self._begun = False
 
     # One page after the other
@@ -132,17 +137,11 @@ class DeltaReader:
         at = whole_seconds(self.clock())
         total = self.state.mail.count(folder.name, folder.since)
         beside = total is None or total >= FILTERED_CAP * _CLOSE_TO or folder.reaches is not None
-        self.state.become(
-            folder_id=folder_id,
-            generation=folder.generation + 1,
-            enumerating=True,
-            enumerated=0,
-            counted=total,
-            counted_at=at,
-            history=History(total=total) if beside else None,
-        )
+        begun = replace(folder, folder_id=folder_id, generation=folder.generation + 1, enumerating=True, enumerated=0)
+        history = History(total=total) if beside else None
+        self.state.become(replace(begun, counted=total, counted_at=at, history=history))
         self._begun = True
-        self.state.progress.save()
+        self.state.run.save()
 
     def _fetch_first(self) -> DeltaPage:
         folder = self.state.folder
@@ -154,7 +153,7 @@ class DeltaReader:
         try:
             return mail.start_delta(folder.name, since if folder.filtered else None, size=size, narrow=narrow)
         except FilterRefused:
-            self.state.become(filtered=False, history=None)
+            self.state.become(replace(folder, filtered=False, history=None))
             return mail.start_delta(folder.name, None, size=size, narrow=narrow)
 
     def _following(self, page: DeltaPage) -> Callable[[], DeltaPage] | None:
@@ -163,7 +162,7 @@ class DeltaReader:
         if page.link in self._asked:
             self._leads_back = page.link
             return None
-        if not self.state.progress.may_go_on():
+        if not self.state.run.may_go_on():
             return None
         self._asked.add(page.link)
         return partial(self.state.mail.follow_delta, page.link, size=larger(self.state.folder.page_size))
@@ -222,32 +221,15 @@ class DeltaReader:
         if not self._passes(read):
             self._put_off(read)
         if page.link == self._leads_back:
-            self.state.write(page.messages, read.stored, sighting=False)
+            self.state.write(page.messages, read.stored, self.state.folder, sighting=False)
             self._leads_nowhere("Graph's delta led back to a link that it came from")
         for message_id, error in self._missed(read).items():
             self._tell_refused(read, message_id, error)
-        written = self.state.write(page.messages, read.stored, sighting=False, **self._after(page))
+        written = self.state.write(page.messages, read.stored, _after(self.state.folder, page), sighting=False)
         if not page.last:
             self._judge(page, written.changed > 0)
-            self.state.progress.save()
+            self.state.run.save()
         return page.last
-
-    def _after(self, page: DeltaPage) -> dict[str, object]:
-        """How the folder's state changes with this page."""
-        folder = self.state.folder
-        here = [message for message in page.messages if not message.removed]
-        state: dict[str, object] = {"cursor": page.link, "problem": "", "tries": 0}
-        state["page_size"] = larger(folder.page_size)
-        if folder.enumerating:
-            enumerated = folder.enumerated + len(here)
-            state["enumerated"] = enumerated
-            if folder.narrow:
-                state["reached"] = min((m.received for m in here if m.received), default=folder.reached)
-            if page.last and folder.history is None and _falls_short(folder, enumerated):
-                state["history"] = History(total=folder.counted)
-        if page.last:
-            state |= {"enumerating": False, "page_size": 0, "reached": None, "idle": 0, "astray": 0}
-        return state
 
     # Messages that cannot be fetched whole
 
@@ -274,11 +256,11 @@ class DeltaReader:
         """Writes what could be had; the cursor stays, so that the rest is asked for again."""
         refused, folder = self._missed(read), self.state.folder
         others = [message for message in read.page.messages if message.id not in refused]
-        self.state.write(others, read.stored, sighting=False)
+        self.state.write(others, read.stored, folder, sighting=False)
         waits = [error.retry_after for error in refused.values() if isinstance(error, RetryLater) and error.retry_after]
         tries = folder.tries + 1
         size = smaller(folder.page_size) if waits and tries >= PATIENCE else 0
-        self.state.become(tries=tries, page_size=size or folder.page_size)
+        self.state.become(replace(folder, tries=tries, page_size=size or folder.page_size))
         first = next(iter(refused.values()))
         message = f"{len(refused)} messages could not be fetched whole: {first.message}"
         raise FolderUnfinished(Reason.MESSAGES_UNREAD, message, max(waits, default=None))
@@ -295,17 +277,17 @@ class DeltaReader:
         folder = self.state.folder
         tries = folder.tries + 1
         if tries < PATIENCE:
-            self.state.become(tries=tries)
+            self.state.become(replace(folder, tries=tries))
             raise error
         self.state.mail.count(folder.name, folder.since)  # raises where it is not the page that Graph can't give
         if size := smaller(folder.page_size):
-            self.state.become(page_size=size)
+            self.state.become(replace(folder, page_size=size))
             if asks_for_time(error):
                 raise error
         elif not (folder.narrow and folder.enumerating):
             self.restart(narrow=True)
         elif tries < LONG_PATIENCE or not folder.filtered:
-            self.state.become(tries=tries)
+            self.state.become(replace(folder, tries=tries))
             raise error
         else:
             self._leave_behind(error)
@@ -334,8 +316,9 @@ class DeltaReader:
         repeated = not page.messages or content in self._shown
         weight = _EMPTY if repeated else (_NEWS if changed else _KNOWN)
         self._shown.add(content)
-        self.state.become(idle=max(0, self.state.folder.idle + weight))
-        if self.state.folder.idle > _IDLE:
+        idle = max(0, self.state.folder.idle + weight)
+        self.state.become(replace(self.state.folder, idle=idle))
+        if idle > _IDLE:
             self._leads_nowhere("Graph's delta goes on without bringing anything new")
 
     def _leads_nowhere(self, message: str) -> NoReturn:
@@ -346,10 +329,25 @@ class DeltaReader:
     def _count_astray(self) -> None:
         """After several times at which the round led nowhere, another enumeration may lead on."""
         times = self.state.folder.astray + 1
-        self.state.become(astray=times, idle=0)
+        self.state.become(replace(self.state.folder, astray=times, idle=0))
         if times % PATIENCE == 0:
             emit(Event.DELTA_ENDLESS, mailbox=self.state.mailbox_id, folder=self.state.folder.name, times=times)
             self.restart()
+
+
+def _after(folder: Folder, page: DeltaPage) -> Folder:
+    """The folder once this page of its delta is in the table."""
+    after = replace(folder, cursor=page.link, problem="", tries=0, page_size=larger(folder.page_size))
+    if folder.enumerating:
+        here = [message for message in page.messages if not message.removed]
+        after = replace(after, enumerated=folder.enumerated + len(here))
+        if folder.narrow:
+            after = replace(after, reached=min((m.received for m in here if m.received), default=folder.reached))
+        if page.last and folder.history is None and _falls_short(folder, after.enumerated):
+            after = replace(after, history=History(total=folder.counted))
+    if page.last:
+        after = replace(after, enumerating=False, page_size=0, reached=None, idle=0, astray=0)
+    return after
 
 
 def _falls_short(folder: Folder, enumerated: int) -> bool:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
+from msgspec.structs import replace
+
 from mailsync.clock import Clock
 from mailsync.errors import (
     FolderNotFound,
@@ -44,11 +46,11 @@ class FolderReader:
         *,
         mail: MailService,
         rows: RowWriter,
-        progress: Run,
+        run: Run,
         clock: Clock,
         alone: bool,
     ) -> None:
-        self._state = FolderState(mailbox_id, folder, mail=mail, rows=rows, progress=progress)
+        self._state = FolderState(mailbox_id, folder, mail=mail, rows=rows, run=run)
         self._clock = clock
         self._alone = alone
 
@@ -71,7 +73,7 @@ class FolderReader:
             if self.folder.folder_id is None:
                 return self._lack(error)
         # What the link led to is gone; by its name there may be another.
-        delta.restart(folder_id=None)
+        delta.restart(by_name=True)
         try:
             return _round_or_two(delta)
         except FolderNotFound as error:
@@ -93,7 +95,7 @@ class FolderReader:
         if not self.folder.problem:
             name, reason = self.folder.name, error.reason
             emit(Event.SYNC_FAILED, mailbox=self._state.mailbox_id, reason=reason, folder=name, detail=error.message)
-        self._state.become(problem=error.reason, subscription=None)
+        self._state.become(replace(self.folder, problem=error.reason, subscription=None))
         return True
 
 

@@ -36,31 +36,30 @@ _USUAL = 100
 class FolderState:
     """One folder of one mailbox: `folder` is where it stands, the others what it is read with."""
 
-    def __init__(self, mailbox_id: str, folder: Folder, *, mail: MailService, rows: RowWriter, progress: Run) -> None:
+    def __init__(self, mailbox_id: str, folder: Folder, *, mail: MailService, rows: RowWriter, run: Run) -> None:
         self.folder = folder
         self.mailbox_id = mailbox_id
         self.mail = mail
         self.rows = rows
-        self.progress = progress
+        self.run = run
 
     def write(
-        self, messages: Iterable[Message], stored: Mapping[str, StoredMessage], *, sighting: bool, **state: object
+        self, messages: Iterable[Message], stored: Mapping[str, StoredMessage], folder: Folder, *, sighting: bool
     ) -> Written:
-        """Writes a page's rows, marks what a whole enumeration has not shown, then notes the new state."""
-        self.progress.hold.ensure()
-        self.progress.saw(messages)
+        """Writes a page's rows, marks what a whole enumeration has not shown, then notes the new state: `folder`."""
+        self.run.hold.ensure()
+        self.run.saw(messages)
         written = self.rows.write(self.folder, messages, stored, sighting=sighting)
-        folder = replace(self.folder, **state)
         if folder.generation > 1 and folder.complete and not self.folder.complete:
-            written += self.rows.mark_unseen(folder, self.mail, self.progress.hold.ensure, self._unsure)
+            written += self.rows.mark_unseen(folder, self.mail, self.run.hold.ensure, self._unsure)
         self.folder = folder
-        self.progress.keep(folder, written)
+        self.run.keep(folder, written)
         return written
 
-    def become(self, **state: object) -> None:
+    def become(self, folder: Folder) -> None:
         """Notes a new state without rows."""
-        self.folder = replace(self.folder, **state)
-        self.progress.keep(self.folder, Written())
+        self.folder = folder
+        self.run.keep(folder, Written())
 
     def _unsure(self, message_id: str, error: MailsyncError) -> None:
         """Whether a message that no enumeration has shown is there can't be told; after some tries it is left so."""
@@ -69,7 +68,8 @@ class FolderState:
         tries = 1 + (walk.tries if walk and walking else folder.tries)
         if tries >= PATIENCE:
             return self.tell_refused(message_id, error, stored=True)
-        self.become(history=replace(walk, tries=tries)) if walk and walking else self.become(tries=tries)
+        history = replace(walk, tries=tries) if walk and walking else walk
+        self.become(replace(folder, history=history, tries=folder.tries if walking else tries))
         wait = error.retry_after if isinstance(error, RetryLater) else None
         raise FolderUnfinished(Reason.MESSAGES_UNREAD, f"a message could not be asked for: {error.message}", wait)
 

@@ -11,7 +11,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from mailsync.errors import FolderUnfinished, MailsyncError
-from mailsync.mailboxes.records import History
+from mailsync.mailboxes.records import Folder, History
 from mailsync.reasons import Reason
 from mailsync.sync.folder_state import PATIENCE, FolderState, asks_for_time, completed, is_of_the_page, larger, smaller
 from mailsync.sync.read_ahead import read_ahead
@@ -47,8 +47,8 @@ class HistoryReader:
         for page, history, stored in read_ahead(first, self._following, self._prepared):
             if history.done:
                 self._check_end(history)
-            self.state.write(page.messages, stored, sighting=True, history=history)
-            self.state.progress.save()
+            self.state.write(page.messages, stored, self._at(history), sighting=True)
+            self.state.run.save()
             del page, stored  # they would stay in memory while the next page is waited for
 
     def _fetch(self, history: History) -> tuple[HistoryPage, History]:
@@ -63,12 +63,13 @@ class HistoryReader:
 
     def _following(self, read: tuple[HistoryPage, History]) -> Callable[[], tuple[HistoryPage, History]] | None:
         _, history = read
-        if history.done or not self.state.progress.may_go_on():
+        if history.done or not self.state.run.may_go_on():
             return None
         return partial(self._fetch, history)
 
-    def _become(self, **changes: object) -> None:
-        self.state.become(history=replace(self._history, **changes))
+    def _at(self, history: History) -> Folder:
+        """The folder with the walk at another place."""
+        return replace(self.state.folder, history=history)
 
     def _check_end(self, history: History) -> None:
         """Comes back to an end that falls short of what had been counted and still is there; at last, tells of it."""
@@ -81,7 +82,7 @@ class HistoryReader:
             return
         tries = self._history.tries + 1
         if tries < PATIENCE:
-            self._become(tries=tries)
+            self.state.become(self._at(replace(self._history, tries=tries)))
             raise FolderUnfinished(Reason.HISTORY_SHORT, f"Graph counts {total} messages and has shown {history.read}")
         emit(Event.HISTORY_SHORT, mailbox=self.state.mailbox_id, folder=folder.name, read=history.read, counted=total)
 
@@ -89,10 +90,10 @@ class HistoryReader:
         """Makes the next request a smaller one, where waiting has not helped; the delta has just shown Graph well."""
         history = self._history
         if history.tries + 1 < PATIENCE:
-            self._become(tries=history.tries + 1)
+            self.state.become(self._at(replace(history, tries=history.tries + 1)))
             raise error
         if size := smaller(history.page_size):
-            self._become(page_size=size)
+            self.state.become(self._at(replace(history, page_size=size)))
             if asks_for_time(error):
                 raise error
         else:
@@ -115,8 +116,8 @@ class HistoryReader:
         whole = [completed(message, self._fetched(message).found) for message in messages]
         stored = self.state.rows.find_unsettled(folder, whole)
         passed = replace(history, skip=place + 1, anchor="", tries=0, read=history.read + len(messages))
-        self.state.write(whole, stored, sighting=True, history=passed)
-        self.state.progress.save()
+        self.state.write(whole, stored, self._at(passed), sighting=True)
+        self.state.run.save()
 
     def _fetched(self, message: Message) -> Fetched:
         try:

@@ -165,7 +165,7 @@ class Synchronizer:
             mailbox_id,
             mail=mail,
             rows=RowWriter(mailbox_id, self._messages, self._clock),
-            progress=run,
+            run=run,
             clock=self._clock,
             alone=len(run.mailbox.folders) == 1,
         )
