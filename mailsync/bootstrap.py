@@ -16,6 +16,7 @@ from mailsync.settings import Settings
 
 if TYPE_CHECKING:
     from mailsync.accounts.ports import AccountStore
+    from mailsync.adapters.graph.transport import GraphTransport
     from mailsync.connect.connector import Connector
     from mailsync.connect.disconnect import Disconnector
     from mailsync.mailboxes.ports import MailboxStore
@@ -139,23 +140,26 @@ class App:
 
         return TokenKeeper(self.directory, self.vault, utc_now)
 
+    @once
+    def graph(self) -> "GraphTransport":
+        """The way to Graph, for every user's mail and subscriptions."""
+        from mailsync.adapters.graph.transport import GraphTransport
+        from mailsync.adapters.http import session
+
+        return GraphTransport(endpoint=self.settings.graph_endpoint, session=session())
+
     def mail(self, get_token: "GetToken", fresh_token: "GetToken | None" = None) -> "MailService":
         """Graph as the user whose tokens these are."""
         from mailsync.adapters.graph.mail import GraphClient
-        from mailsync.adapters.http import session
 
-        return GraphClient(self.settings.graph_endpoint, session(), get_token, fresh_token=fresh_token)
+        return GraphClient(self.graph.as_user(get_token, fresh_token))
 
     def subscriptions(self, get_token: "GetToken", fresh_token: "GetToken | None" = None) -> "SubscriptionService":
         """Graph's subscriptions of the user whose tokens these are."""
         from mailsync.adapters.graph.subscriptions import GraphSubscriptions
-        from mailsync.adapters.http import session
 
         return GraphSubscriptions(
-            self.settings.graph_endpoint,
-            session(),
-            get_token,
-            fresh_token,
+            self.graph.as_user(get_token, fresh_token),
             notification_url=self.settings.notification_url,
             lifecycle_url=self.settings.lifecycle_url,
         )

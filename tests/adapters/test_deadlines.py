@@ -13,6 +13,7 @@ from azure.core.rest import HttpRequest
 from mailsync.adapters import azure_identity, azure_sdk, deadlines, http
 from mailsync.adapters.entra.http import MsalHttp
 from mailsync.adapters.graph.mail import GraphClient
+from mailsync.adapters.graph.transport import GraphTransport
 from mailsync.adapters.key_vault.secrets import VaultSecrets
 from mailsync.clock import utc_now
 from mailsync.errors import RetryLater
@@ -89,8 +90,11 @@ def test_a_connection_is_used_again_after_an_answer_that_took_its_time(session, 
 
 @both
 def test_graph_is_unreachable_then(session, impatient, answer):
-    with trickling(answer) as address, pytest.raises(RetryLater) as error:
-        GraphClient(address, session, lambda: "token", sleep=lambda _: None).folder_id("inbox")
+    with trickling(answer) as address:
+        transport = GraphTransport(endpoint=address, session=session, sleep=lambda _: None)
+        client = GraphClient(transport.as_user(lambda: "token"))
+        with pytest.raises(RetryLater) as error:
+            client.folder_id("inbox")
     assert error.value.reason == "graph_unreachable"
 
 

@@ -1,9 +1,10 @@
 """A mailbox and the `MailService` on it: the fake, and the Graph client on the stand-in."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 from mailsync.adapters.graph.mail import GraphClient
+from mailsync.adapters.graph.transport import GraphTransport
 from mailsync.errors import GraphUnavailable
 from sandbox.entra.tokens import graph_token
 from sandbox.exchange import mime
@@ -49,8 +50,13 @@ class GraphBox:
         grant = self.world.grants.consent(user.user_id, frozenset({"User.Read", "Mail.Read"}))
         token, _ = graph_token(self.world, user, grant, grant.scopes)
         self._mailbox = self.world.mailbox(user)
-        self.client = partial(GraphClient, microsoft365.graph, session, lambda: token, sleep=self.waited.append)
+        self._transport = GraphTransport(endpoint=microsoft365.graph, session=session, sleep=self.waited.append)
+        self._token = token
         self.service = self.client(page_size=2)
+
+    def client(self, page_size):
+        transport = replace(self._transport, page_size=page_size)
+        return GraphClient(transport.as_user(lambda: self._token))
 
     def deliver(self, minutes=0, folder="inbox", subject="Hello", body="Hi there"):
         text = f"From: Ann <ann@example.org>\r\nTo: Owner <{ADDRESS}>\r\nSubject: {subject}\r\n\r\n{body}\r\n"

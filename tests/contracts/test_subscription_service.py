@@ -7,6 +7,7 @@ import requests
 from starlette.responses import PlainTextResponse
 
 from mailsync.adapters.graph.subscriptions import GraphSubscriptions
+from mailsync.adapters.graph.transport import GraphTransport
 from mailsync.errors import Rejected
 from sandbox.entra.tokens import graph_token
 from tests.fakes.subscription_service import FakeSubscriptions
@@ -50,13 +51,11 @@ class GraphBox:
         self._user_id = user.user_id
         grant = self.world.grants.consent(user.user_id, frozenset({"User.Read", "Mail.Read"}))
         token, _ = graph_token(self.world, user, grant, grant.scopes)
+        transport = GraphTransport(endpoint=microsoft365.graph, session=session, sleep=lambda seconds: None)
         self.service = GraphSubscriptions(
-            microsoft365.graph,
-            session,
-            lambda: token,
+            transport.as_user(lambda: token),
             notification_url=f"{webhook.url}/notifications",
             lifecycle_url=f"{webhook.url}/lifecycle",
-            sleep=lambda seconds: None,
         )
 
     def now(self):

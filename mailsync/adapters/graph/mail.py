@@ -1,11 +1,10 @@
 """The port `MailService` over Microsoft Graph: each method is one operation, linked to its reference page."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -14,16 +13,12 @@ from msgspec import UNSET
 from mailsync.adapters import json_reader
 from mailsync.adapters.graph import messages as wire
 from mailsync.adapters.graph.errors import FRESH_TOKEN_MAY_HELP, error_of, is_missing
-from mailsync.adapters.graph.transport import PREFERENCES, AnswerTooLarge, GraphTransport, Pages, by_smaller_pages
+from mailsync.adapters.graph.formats import read_answer, time_text
+from mailsync.adapters.graph.transport import PREFERENCES, AnswerTooLarge, Pages, UserTransport, by_smaller_pages
 from mailsync.adapters.http import Answer
-from mailsync.clock import Clock, utc_now
 from mailsync.errors import GraphUnavailable, MailsyncError, RetryLater, Throttled
 from mailsync.mailboxes.records import Profile
 from mailsync.sync.records import Content, DeltaPage, Fetched, HistoryPage, Message
-from mailsync.tokens.ports import GetToken
-
-if TYPE_CHECKING:
-    import requests
 
 _BATCH = 20
 """Requests that one batch may hold: https://learn.microsoft.com/graph/json-batching."""
@@ -64,46 +59,22 @@ _parts_decoder = msgspec.json.Decoder(_Parts)
 
 
 class GraphClient:
-    """One user's mail.
+    """One user's mail."""
 
-    `endpoint`: Graph's root with version; no token goes anywhere else. `get_token` gives an access token;
-    `fresh_token` another one after a 401 or 403, although the first has not expired. `page_size`: messages a page.
-    `sleep` takes seconds. Graph allows four requests at once a mailbox, of all that use it.
-    """
-
-    def __init__(
-        self,
-        endpoint: str,
-        session: "requests.Session",
-        get_token: GetToken,
-        *,
-        fresh_token: GetToken | None = None,
-        page_size: int = 100,
-        sleep: Callable[[float], None] = time.sleep,
-        clock: Clock = utc_now,
-    ) -> None:
-        self._page_size = page_size
-        self._clock = clock
-        self._transport = GraphTransport(
-            endpoint=endpoint.rstrip("/"),
-            session=session,
-            get_token=get_token,
-            fresh_token=fresh_token,
-            page_size=page_size,
-            sleep=sleep,
-            clock=clock,
-        )
+    def __init__(self, transport: UserTransport) -> None:
+        self._transport = transport
+        self._shared = transport.shared
 
     def me(self) -> Profile:
         """GET /me: https://learn.microsoft.com/graph/api/user-get."""
         raw = self._transport.get("me", "/me?$select=id,displayName,mail,userPrincipalName")
-        user = _read("me", raw, partial(json_reader.read, decoder=_user_decoder))
+        user = read_answer("me", raw, partial(json_reader.read, decoder=_user_decoder))
         return Profile(user.id.lower(), user.user_principal_name, user.mail or "", user.display_name or "")
 
     def folder_id(self, folder: str) -> str:
         """GET /me/mailFolders/{id}: https://learn.microsoft.com/graph/api/mailfolder-get."""
         raw = self._transport.get("folder_id", f"{_folder(folder)}?$select=id")
-        return _read("folder_id", raw, partial(json_reader.read, decoder=_id_decoder)).id
+        return read_answer("folder_id", raw, partial(json_reader.read, decoder=_id_decoder)).id
 
     def count(self, folder: str, since: datetime, until: datetime | None = None) -> int | None:
         """GET …/messages with $count: https://learn.microsoft.com/graph/query-parameters#count-parameter.
@@ -112,7 +83,7 @@ class GraphClient:
         """
         window = _encode(_window(since, until))
         raw = self._transport.get("count", f"{_folder(folder)}/messages?$select=id&$filter={window}&$count=true&$top=1")
-        count = _read("count", raw, wire.page).count
+        count = read_answer("count", raw, wire.page).count
         return count if count is not None and count >= 0 else None
 
     def start_delta(self, folder: str, since: datetime | None, *, size: int = 0, narrow: bool = False) -> DeltaPage:
@@ -122,14 +93,14 @@ class GraphClient:
         """
         path = f"{_folder(folder)}/messages/delta?$select={_selected(narrow)}&{_NEWEST_FIRST}"
         if since is not None:
-            path += f"&$filter={_encode(f'receivedDateTime ge {_time(since)}')}"
+            path += f"&$filter={_encode(f'receivedDateTime ge {time_text(since)}')}"
         ask = partial(self._transport.get, "start_delta", path, filtered=since is not None)
-        return self._delta("start_delta", by_smaller_pages(size or self._page_size, _LEAST_OF_DELTA, ask))
+        return self._delta("start_delta", by_smaller_pages(size or self._shared.page_size, _LEAST_OF_DELTA, ask))
 
     def follow_delta(self, link: str, *, size: int = 0) -> DeltaPage:
         """GET a next or delta link as it was given: https://learn.microsoft.com/graph/delta-query-messages."""
         ask = partial(self._transport.follow, "follow_delta", link)
-        return self._delta("follow_delta", by_smaller_pages(size or self._page_size, _LEAST_OF_DELTA, ask))
+        return self._delta("follow_delta", by_smaller_pages(size or self._shared.page_size, _LEAST_OF_DELTA, ask))
 
     def history(
         self, folder: str, since: datetime, before: datetime | None, skip: int, *, size: int = 0, narrow: bool = False
@@ -143,11 +114,11 @@ class GraphClient:
         window = _encode(_window(since, before))
         path = f"{_folder(folder)}/messages?$select={_selected(narrow)}&$filter={window}&{_NEWEST_FIRST}"
         raw = by_smaller_pages(
-            size or self._page_size,
+            size or self._shared.page_size,
             _LEAST_OF_HISTORY,
             lambda pages: self._transport.get("history", f"{path}&$top={pages.size}&$skip={skip}", pages),
         )
-        page = _read("history", raw, wire.page)
+        page = read_answer("history", raw, wire.page)
         return HistoryPage(wire.to_messages(page.value), page.next_link is not None)
 
     def headers(self, folder: str, received: Mapping[str, datetime]) -> Mapping[str, Message]:
@@ -178,7 +149,7 @@ class GraphClient:
             _LEAST_OF_HISTORY,
             lambda pages: self._transport.get("headers", f"{path}{pages.size}", pages),
         )
-        page = _read("headers", raw, wire.page)
+        page = read_answer("headers", raw, wire.page)
         return HistoryPage(wire.to_messages(page.value), page.next_link is not None)
 
     def messages(self, ids: Sequence[str]) -> Fetched:
@@ -199,7 +170,7 @@ class GraphClient:
         """Each part of a batch has a status of its own: what passes is asked again, what is gone left out."""
         found: dict[str, Message] = {}
         refused: dict[str, MailsyncError] = {}
-        waits = self._transport.waits()
+        waits = self._shared.waits()
         outcomes = self._outcomes(ids)
         if all(map(_may_want_a_fresh_token, outcomes.values())) and self._transport.renew_token():
             outcomes = self._outcomes(ids)
@@ -228,7 +199,7 @@ class GraphClient:
                 message = wire.message(answer.body)
                 if message.id:
                     return wire.to_message(message)
-        return None if is_missing(answer) else error_of("messages", answer, self._clock())
+        return None if is_missing(answer) else error_of("messages", answer, self._shared.clock())
 
     def _ask(self, ids: Sequence[str]) -> Mapping[str, Answer | MailsyncError]:
         """The answer to each id, in as many batches as it takes; an error where even a cut one was too large."""
@@ -251,26 +222,18 @@ class GraphClient:
             for n, message_id in enumerate(ids)
         ]
         raw = self._transport.post("messages", "/$batch", msgspec.json.encode({"requests": requests}), pages)
-        answers = _read("messages", raw, partial(json_reader.read, decoder=_parts_decoder)).responses
+        answers = read_answer("messages", raw, partial(json_reader.read, decoder=_parts_decoder)).responses
         parts = {str(part.id): part for part in answers}
         forgotten = _Part("", 504)
         return {message_id: _answer(parts.get(str(n), forgotten)) for n, message_id in enumerate(ids)}
 
     def _delta(self, operation: str, raw: bytes) -> DeltaPage:
         """The one place that reads paging links: a page has either, and both lead back to the endpoint."""
-        page = _read(operation, raw, wire.page)
+        page = read_answer(operation, raw, wire.page)
         link = page.next_link or page.delta_link
         if link is None:
             raise GraphUnavailable(f"{operation}: the page has neither a next nor a delta link")
-        return DeltaPage(wire.to_messages(page.value), self._transport.own(link), page.next_link is None)
-
-
-def _read[T](operation: str, raw: bytes, decode: Callable[[bytes], T]) -> T:
-    """Decodes an answer; one that is not what it should be is Graph's trouble, and passes."""
-    try:
-        return decode(raw)
-    except json_reader.Unreadable as error:
-        raise GraphUnavailable(f"{operation}: the answer is not what Graph documents") from error
+        return DeltaPage(wire.to_messages(page.value), self._shared.own(link), page.next_link is None)
 
 
 def _headers_of(message: Message) -> Content:
@@ -291,9 +254,9 @@ def _wait(error: RetryLater) -> float:
 
 
 def _window(since: datetime, until: datetime | None) -> str:
-    window = f"receivedDateTime ge {_time(since)}"
+    window = f"receivedDateTime ge {time_text(since)}"
     if until is not None:
-        window += f" and receivedDateTime lt {_time(until.replace(microsecond=0) + timedelta(seconds=1))}"
+        window += f" and receivedDateTime lt {time_text(until.replace(microsecond=0) + timedelta(seconds=1))}"
     return window
 
 
@@ -307,8 +270,3 @@ def _folder(folder: str) -> str:
 
 def _encode(text: str) -> str:
     return quote(text, safe="")
-
-
-def _time(value: datetime) -> str:
-    """An Edm.DateTimeOffset; fractions only where there are some, as Graph's own times have none."""
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -4,25 +4,23 @@ What Graph asks of a subscription: https://learn.microsoft.com/graph/change-noti
 """
 
 import re
-import time
-from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from datetime import datetime
+from functools import partial
+from typing import Annotated
 from urllib.parse import quote
 
 import msgspec
 
 from mailsync.adapters import json_reader
 from mailsync.adapters.graph.errors import error_of, is_about
-from mailsync.adapters.graph.transport import GraphTransport
+from mailsync.adapters.graph.formats import read_answer, time_text
+from mailsync.adapters.graph.transport import UserTransport
 from mailsync.adapters.http import Answer
 from mailsync.adapters.json_reader import ESSENTIAL
-from mailsync.clock import Clock, utc_now
 from mailsync.errors import (
     AccessDenied,
     FolderNotFound,
-    GraphUnavailable,
     MailsyncError,
     Rejected,
     RetryLater,
@@ -31,10 +29,6 @@ from mailsync.errors import (
     SubscriptionTooLong,
 )
 from mailsync.reasons import Reason
-from mailsync.tokens.ports import GetToken
-
-if TYPE_CHECKING:
-    import requests
 
 _RESOURCE = re.compile(r"mailfolders(?:\('([^']+)'\)|/([^/']+))/messages/?", re.IGNORECASE)
 
@@ -50,38 +44,20 @@ class _Page(msgspec.Struct, frozen=True):
     next_link: Annotated[str | None, ESSENTIAL] = msgspec.field(default=None, name="@odata.nextLink")
 
 
-_subscription_decoder = msgspec.json.Decoder(_Subscription)
-_page_decoder = msgspec.json.Decoder(_Page)
+_read_subscription = partial(json_reader.read, decoder=msgspec.json.Decoder(_Subscription))
+_read_page = partial(json_reader.read, decoder=msgspec.json.Decoder(_Page))
 
 
 class GraphSubscriptions:
-    """One user's subscriptions; the first five parameters as in `GraphClient`.
+    """One user's subscriptions.
 
     `notification_url`, `lifecycle_url`: where Graph posts. It calls both while `create` waits for its answer.
     """
 
-    def __init__(
-        self,
-        endpoint: str,
-        session: "requests.Session",
-        get_token: GetToken,
-        fresh_token: GetToken | None = None,
-        *,
-        notification_url: str,
-        lifecycle_url: str,
-        sleep: Callable[[float], None] = time.sleep,
-        clock: Clock = utc_now,
-    ) -> None:
+    def __init__(self, transport: UserTransport, *, notification_url: str, lifecycle_url: str) -> None:
+        self._transport = transport
         self._notification_url = notification_url
         self._lifecycle_url = lifecycle_url
-        self._transport = GraphTransport(
-            endpoint=endpoint.rstrip("/"),
-            session=session,
-            get_token=get_token,
-            fresh_token=fresh_token,
-            sleep=sleep,
-            clock=clock,
-        )
 
     def create(self, folder: str, client_state: str, expires_at: datetime) -> tuple[str, datetime]:
         """POST /subscriptions: https://learn.microsoft.com/graph/api/subscription-post-subscriptions."""
@@ -90,7 +66,7 @@ class GraphSubscriptions:
             "notificationUrl": self._notification_url,
             "lifecycleNotificationUrl": self._lifecycle_url,
             "resource": f"me/mailFolders('{folder}')/messages",
-            "expirationDateTime": _time(expires_at),
+            "expirationDateTime": time_text(expires_at),
             "clientState": client_state,
             "latestSupportedTlsVersion": "v1_2",
         }
@@ -102,7 +78,7 @@ class GraphSubscriptions:
 
         It reauthorizes too: https://learn.microsoft.com/graph/change-notifications-lifecycle-events.
         """
-        body = {"expirationDateTime": _time(expires_at)}
+        body = {"expirationDateTime": time_text(expires_at)}
         return self._change("renew_subscription", "PATCH", _path(subscription_id), body).expiration_date_time
 
     def delete(self, subscription_id: str) -> None:
@@ -113,16 +89,16 @@ class GraphSubscriptions:
     def existing(self) -> dict[str, str]:
         """GET /subscriptions: https://learn.microsoft.com/graph/api/subscription-list."""
         operation = "list_subscriptions"
-        page = _read(operation, self._transport.get(operation, "/subscriptions"), _page_decoder)
+        page = read_answer(operation, self._transport.get(operation, "/subscriptions"), _read_page)
         found = list(page.value)
         while page.next_link:
-            page = _read(operation, self._transport.follow(operation, page.next_link), _page_decoder)
+            page = read_answer(operation, self._transport.follow(operation, page.next_link), _read_page)
             found += page.value
         return {one.id: folder for one in found if (folder := _folder(one.resource))}
 
     def _change(self, operation: str, method: str, path: str, body: dict[str, str]) -> _Subscription:
         raw = self._transport.change(operation, method, path, msgspec.json.encode(body), _refusal)
-        return _read(operation, raw, _subscription_decoder)
+        return read_answer(operation, raw, _read_subscription)
 
 
 def _refusal(operation: str, answer: Answer, now: datetime) -> MailsyncError:
@@ -149,13 +125,6 @@ def _reason(answer: Answer) -> Reason:
     return Reason.SUBSCRIPTION_REFUSED
 
 
-def _read[Shape](operation: str, raw: bytes, decoder: msgspec.json.Decoder[Shape]) -> Shape:
-    try:
-        return json_reader.read(raw, decoder)
-    except json_reader.Unreadable as error:
-        raise GraphUnavailable(f"{operation}: the answer is not what Graph documents") from error
-
-
 def _folder(resource: str) -> str:
     """The folder that a resource names; "" where it names none alone."""
     found = _RESOURCE.search(resource)
@@ -164,7 +133,3 @@ def _folder(resource: str) -> str:
 
 def _path(subscription_id: str) -> str:
     return f"/subscriptions/{quote(subscription_id, safe='')}"
-
-
-def _time(value: datetime) -> str:
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -90,36 +90,24 @@ def by_smaller_pages(size: int, least: int, ask: Callable[[Pages], bytes]) -> by
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphTransport:
-    """Sends requests as one user. See `GraphClient` for the fields."""
+    """The way to Graph, one for the whole process.
+
+    `endpoint`: Graph's root with version, without a slash at its end; no token goes anywhere else. `page_size`:
+    messages a page. `sleep` takes seconds.
+    """
 
     endpoint: str
     session: "requests.Session" = field(repr=False)
-    get_token: GetToken = field(repr=False)
-    fresh_token: GetToken | None = field(default=None, repr=False)
     page_size: int = 100
     sleep: Callable[[float], None] = time.sleep
     clock: Clock = utc_now
 
-    def get(self, operation: str, path: str, pages: Pages | None = None, *, filtered: bool = False) -> bytes:
-        """GET below the endpoint; `filtered`: the query carries a delta filter, which Graph may refuse."""
-        return self._send(
-            operation, "GET", self.endpoint + path, None, partial(error_of, filtered=filtered), pages=pages
-        )
-
-    def follow(self, operation: str, link: str, pages: Pages | None = None) -> bytes:
-        """GET a link as it was given. Raises Rejected where it leads elsewhere."""
-        return self._send(operation, "GET", self.own(link), None, error_of, pages=pages)
-
-    def post(self, operation: str, path: str, body: bytes, pages: Pages | None = None) -> bytes:
-        """POST JSON below the endpoint. Only what may be repeated is sent so."""
-        return self._send(operation, "POST", self.endpoint + path, body, error_of, pages=pages)
-
-    def change(self, operation: str, method: str, path: str, body: bytes | None, refusal: Refusal) -> bytes:
-        """POST, PATCH or DELETE below the endpoint, where a refusal has a meaning of its own. May be repeated."""
-        return self._send(operation, method, self.endpoint + path, body, refusal)
+    def as_user(self, get_token: GetToken, fresh_token: GetToken | None = None) -> "UserTransport":
+        """The same for the user whose tokens these are: see `UserTransport`."""
+        return UserTransport(self, get_token, fresh_token)
 
     def own(self, link: str) -> str:
-        """`link`, which must lead to the endpoint: else Rejected."""
+        """`link`, which must lead to the endpoint: else ForeignLink."""
         if not _leads_to(self.endpoint, link):
             raise ForeignLink("a link of Graph's leads away from GRAPH_ENDPOINT and was not followed")
         return link
@@ -128,32 +116,10 @@ class GraphTransport:
         """The waits that one operation may take in place."""
         return Waits(self.sleep)
 
-    def renew_token(self) -> bool:
-        """Sees to it that the next request carries another token; whether there is a way to."""
-        if self.fresh_token is not None:
-            self.fresh_token()
-        return self.fresh_token is not None
-
-    def _send(
-        self, operation: str, method: str, url: str, body: bytes | None, refusal: Refusal, *, pages: Pages | None = None
-    ) -> bytes:
-        token = self.get_token()
-        fresh = self.fresh_token
-        waits = self.waits()
-        while True:
-            answer = self._try(operation, method, url, token, body, pages=pages or Pages(self.page_size))
-            if isinstance(answer, http.Answer):
-                if 200 <= answer.status < 300:
-                    return answer.body
-                answer = refusal(operation, answer, self.clock())
-                if fresh is not None and isinstance(answer, FRESH_TOKEN_MAY_HELP):
-                    token, fresh = fresh(), None
-                    continue
-            waits.take(answer)
-
-    def _try(
+    def attempt(
         self, operation: str, method: str, url: str, token: str, body: bytes | None, *, pages: Pages
     ) -> http.Answer | MailsyncError:
+        """One request; its answer, whatever the status, or the error where no whole answer came."""
         headers = {
             "Accept": "application/json",
             "Prefer": f"{PREFERENCES}, odata.maxpagesize={pages.size}",
@@ -174,6 +140,62 @@ class GraphTransport:
             error = GraphUnreachable(f"{operation}: Graph gave no whole answer ({cause})")
             error.__cause__ = cause
             return error
+
+
+@dataclass(frozen=True, slots=True)
+class UserTransport:
+    """Sends requests as one user.
+
+    `get_token` gives an access token, `fresh_token` another one after a 401 or 403, although the first has not
+    expired. Graph allows four requests at once a mailbox, of all that use it.
+    """
+
+    shared: GraphTransport
+    get_token: GetToken = field(repr=False)
+    fresh_token: GetToken | None = field(default=None, repr=False)
+
+    def get(self, operation: str, path: str, pages: Pages | None = None, *, filtered: bool = False) -> bytes:
+        """GET below the endpoint; `filtered`: the query carries a delta filter, which Graph may refuse."""
+        return self._send(
+            operation, "GET", self.shared.endpoint + path, None, partial(error_of, filtered=filtered), pages=pages
+        )
+
+    def follow(self, operation: str, link: str, pages: Pages | None = None) -> bytes:
+        """GET a link as it was given. Raises ForeignLink where it leads elsewhere."""
+        return self._send(operation, "GET", self.shared.own(link), None, error_of, pages=pages)
+
+    def post(self, operation: str, path: str, body: bytes, pages: Pages | None = None) -> bytes:
+        """POST JSON below the endpoint. Only what may be repeated is sent so."""
+        return self._send(operation, "POST", self.shared.endpoint + path, body, error_of, pages=pages)
+
+    def change(self, operation: str, method: str, path: str, body: bytes | None, refusal: Refusal) -> bytes:
+        """POST, PATCH or DELETE below the endpoint, where a refusal has a meaning of its own. May be repeated."""
+        return self._send(operation, method, self.shared.endpoint + path, body, refusal)
+
+    def renew_token(self) -> bool:
+        """Sees to it that the next request carries another token; whether there is a way to."""
+        if self.fresh_token is not None:
+            self.fresh_token()
+        return self.fresh_token is not None
+
+    def _send(
+        self, operation: str, method: str, url: str, body: bytes | None, refusal: Refusal, *, pages: Pages | None = None
+    ) -> bytes:
+        token = self.get_token()
+        fresh = self.fresh_token
+        waits = self.shared.waits()
+        while True:
+            answer = self.shared.attempt(
+                operation, method, url, token, body, pages=pages or Pages(self.shared.page_size)
+            )
+            if isinstance(answer, http.Answer):
+                if 200 <= answer.status < 300:
+                    return answer.body
+                answer = refusal(operation, answer, self.shared.clock())
+                if fresh is not None and isinstance(answer, FRESH_TOKEN_MAY_HELP):
+                    token, fresh = fresh(), None
+                    continue
+            waits.take(answer)
 
 
 class Waits:

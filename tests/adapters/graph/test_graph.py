@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mailsync.adapters import http, json_texts
 from mailsync.adapters.graph.mail import GraphClient
+from mailsync.adapters.graph.transport import GraphTransport
 from mailsync.errors import (
     AccessDenied,
     FilterRefused,
@@ -35,12 +36,13 @@ DELTA_LINK = f"{GRAPH}/me/mailFolders/inbox/messages/delta?$deltatoken=abc"
 
 
 class Client(GraphClient):
-    def __init__(self, *script, **options):
+    def __init__(self, *script, fresh_token=None):
         session, self.wire = stub_session(*script)
         self.waited = []
-        super().__init__(
-            GRAPH, session, lambda: "token-1", sleep=self.waited.append, clock=lambda: NOW, page_size=50, **options
+        transport = GraphTransport(
+            endpoint=GRAPH, session=session, sleep=self.waited.append, clock=lambda: NOW, page_size=50
         )
+        super().__init__(transport.as_user(lambda: "token-1", fresh_token))
 
     @property
     def query(self):

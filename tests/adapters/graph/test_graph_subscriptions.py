@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mailsync.adapters.graph.subscriptions import GraphSubscriptions
+from mailsync.adapters.graph.transport import GraphTransport
 from mailsync.errors import MailsyncError, Rejected, RetryLater
 from tests.adapters.stub_transport import Reply, stub_session
 
@@ -19,15 +20,11 @@ class Client(GraphSubscriptions):
     def __init__(self, *script, fresh_token=None):
         session, self.wire = stub_session(*script)
         self.waited = []
+        transport = GraphTransport(endpoint=GRAPH, session=session, sleep=self.waited.append, clock=lambda: NOW)
         super().__init__(
-            GRAPH,
-            session,
-            lambda: "token-1",
-            fresh_token,
+            transport.as_user(lambda: "token-1", fresh_token),
             notification_url=APP,
             lifecycle_url="https://app.example/graph/lifecycle",
-            sleep=self.waited.append,
-            clock=lambda: NOW,
         )
 
 

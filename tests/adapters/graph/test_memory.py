@@ -8,7 +8,7 @@ import pytest
 from mailsync import memory
 from mailsync.adapters import http
 from mailsync.adapters.graph.mail import GraphClient
-from mailsync.adapters.graph.transport import AnswerTooLarge, by_smaller_pages
+from mailsync.adapters.graph.transport import AnswerTooLarge, GraphTransport, by_smaller_pages
 from mailsync.errors import RetryLater
 from tests.adapters.stub_transport import Reply, stub_session
 
@@ -34,7 +34,8 @@ def sizes(wire):
 
 def client(*replies):
     session, wire = stub_session(*replies)
-    return GraphClient(GRAPH, session, lambda: "token", page_size=50, sleep=lambda _: None), wire
+    transport = GraphTransport(endpoint=GRAPH, session=session, page_size=50, sleep=lambda _: None)
+    return GraphClient(transport.as_user(lambda: "token")), wire
 
 
 def test_what_a_call_reads_for_nobody_is_given_back_at_its_end(budget):

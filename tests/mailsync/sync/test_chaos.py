@@ -6,13 +6,13 @@ CHAOS_SEEDS (numbers, separated by commas) and CHAOS_MESSAGES make longer runs o
 import logging
 import os
 from datetime import timedelta
-from functools import partial
 
 import pytest
 import requests
 from msgspec import UNSET
 
 from mailsync.adapters.graph.mail import GraphClient
+from mailsync.adapters.graph.transport import GraphTransport
 from mailsync.mailboxes.records import MailboxState
 from mailsync.sync import delta_reader, history_reader
 from sandbox.entra.tokens import graph_token
@@ -101,9 +101,10 @@ class Stage:
         token, _ = graph_token(self.world, user, grant, grant.scopes)
         self.mailbox = self.world.mailbox(user)
         self.delivered = []
-        self.client = partial(GraphClient, self.graph, session, lambda: token, fresh_token=lambda: token, page_size=25)
         self.program = World()
-        self.program.synchronizer._mail = lambda *_: self.client(sleep=self.program.clock.advance)
+        transport = GraphTransport(endpoint=self.graph, session=session, page_size=25, sleep=self.program.clock.advance)
+        self.client = GraphClient(transport.as_user(lambda: token, lambda: token))
+        self.program.synchronizer._mail = lambda *_: self.client
 
     def deliver(self, number):
         received = (self.program.clock() - timedelta(minutes=5 * number)).replace(microsecond=0)
@@ -120,7 +121,7 @@ class Stage:
         """What the table and the mailbox do not have in common."""
         rows = self.program.rows()
         there = {m.immutable_id for m in self.mailbox.folder("inbox").messages.values()}
-        whole = self.client(sleep=self.program.clock.advance).messages(list(there)).found
+        whole = self.client.messages(list(there)).found
         found = [f"{id_} is missing" for id_ in there - rows.keys()]
         for id_, row in rows.items():
             if id_ not in there:
