@@ -1,5 +1,6 @@
-"""Siftrock Inbox Connector: the program itself, free of any Functions or SDK type.
+"""Siftrock Inbox Connector: the program itself, which knows nothing of Azure Functions.
 
-`connect` ties an inbox to an account, `sync` moves its mail, `poll` wakes what is due.
-They see the ports of `ports`; `bootstrap` gives them the adapters.
+A package a feature: `connect` ties an inbox to an account, `sync` moves its mail, `push` and `schedule` wake it.
+Each sees services through the ports in its `ports.py`; `adapters` has all that knows a service, and `bootstrap` puts
+the two together. docs/architecture.md has the tour, a reading order, and what the words mean.
 """

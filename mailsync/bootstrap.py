@@ -99,14 +99,14 @@ class App:
 
     @once
     def signing_keys(self) -> "SigningKeys":
-        """The keys of clientStates."""
+        """The keys that sign clientStates."""
         from mailsync.adapters.key_vault.signing_keys import KeyVaultSigningKeys
 
         return KeyVaultSigningKeys(self.settings, lambda: self.one_time, utc_now)
 
     @once
     def key_rotation(self) -> "KeyRotation":
-        """What makes new ones."""
+        """The monthly rotation of the signing keys."""
         from mailsync.push.key_rotation import KeyRotation
 
         return KeyRotation(self.signing_keys, self.mailboxes, utc_now)
@@ -166,7 +166,7 @@ class App:
 
     @once
     def keeper(self) -> "SubscriptionKeeper":
-        """What makes and renews subscriptions."""
+        """Makes and renews subscriptions."""
         from mailsync.push.keeper import SubscriptionKeeper
 
         return SubscriptionKeeper(
@@ -196,7 +196,7 @@ class App:
 
     @once
     def disconnector(self) -> "Disconnector":
-        """What lets a mailbox go."""
+        """Disconnects mailboxes."""
         from mailsync.connect.disconnect import Disconnector
 
         return Disconnector(self.mailboxes, vault=self.vault, tokens=self.tokens, keeper=self.keeper, clock=utc_now)
@@ -210,7 +210,7 @@ class App:
 
     @once
     def synchronizer(self) -> "Synchronizer":
-        """What runs a hint."""
+        """Does what a hint asks for."""
         from mailsync.memory import tidy_allocator
         from mailsync.sync.synchronizer import Synchronizer
 
@@ -229,7 +229,7 @@ class App:
 
     @once
     def worker(self) -> "Worker":
-        """What takes messages off the queue."""
+        """Takes messages off the queue."""
         from mailsync.sync.worker import Worker
 
         return Worker(self.synchronizer, self.poller)

@@ -44,7 +44,7 @@ class FolderUnfinished(RetryLater):
 
 
 class GraphUnavailable(RetryLater):
-    """Graph is away, or cannot give just what was asked for."""
+    """Graph is away, or fails over what it was asked for."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(Reason.GRAPH_UNAVAILABLE, message, retry_after)
@@ -58,7 +58,7 @@ class GraphUnreachable(RetryLater):
 
 
 class GraphForbidden(RetryLater):
-    """403 without a code that says so, as gateways before Graph give it."""
+    """A 403 without an error code of Graph's, such as the HTML page of a gateway before it."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(Reason.GRAPH_FORBIDDEN, message, retry_after)

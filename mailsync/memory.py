@@ -1,12 +1,12 @@
 """One budget for all that the runs of this process hold of Graph's answers at once, in bytes as they came.
 
-An instance has a dozen runs at once, and each holds a page that is being written and one that is fetched meanwhile.
+An instance has a dozen runs at once, and each has a page that is being written and one that is fetched meanwhile.
 Decoded, an answer takes up to four times its bytes: one sign beyond the Basic Multilingual Plane makes Python keep a
-whole text in four bytes a character. So what is counted is a quarter of what it may take.
+whole text in four bytes a character. So the bytes that are counted are a quarter of what may be in use.
 
-Who needs more than FREE waits until there is room. Whoever of those began first never waits: so somebody always gets
-on, however large its answers are, and nobody waits for one that waits itself. The others wait WAIT seconds at the
-most, holding only what they have, and then ask for less or come again later.
+A holding of more than FREE bytes waits until there is room. The one that began first among these never waits: so one
+always gets on, however large its answers are, and none waits for another that waits itself. The others wait WAIT
+seconds at the most, keep what they have, and then ask for less or come again later. docs/decisions.md has the figures.
 """
 
 import ctypes
@@ -19,11 +19,11 @@ from contextvars import ContextVar
 TOTAL = 32 * 1024 * 1024
 """Bytes that all holdings may have together."""
 FREE = 256 * 1024
-"""Bytes that each may have whatever the others have: a poll that finds a few new messages never waits."""
+"""Bytes that each holding may have whatever the others have: a poll that finds a few new messages never waits."""
 MOST = 50 * 1024 * 1024
-"""Bytes that one may have at all: a message as large as an answer may be, twice, as delta shows it and whole."""
+"""Bytes that one holding may have: the largest message that an answer can be, twice, as delta shows it and whole."""
 WAIT = 5.0
-"""Seconds."""
+"""Seconds that a holding waits for room, at the most."""
 
 
 class Crowded(Exception):
@@ -131,7 +131,7 @@ def tidy_allocator() -> None:
     """Makes glibc give back what large texts took, where it is the C library.
 
     Left alone, it keeps a pool for each of many threads, and grows what it deems large: a worker that has read large
-    mail on a dozen threads then holds three times what it needs, for ever. To be called before the threads are many.
+    mail on a dozen threads never gives that memory back (docs/decisions.md). To be called before the threads are many.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -146,7 +146,7 @@ _current: ContextVar[Holding | None] = ContextVar("holding", default=None)
 
 @contextmanager
 def holding() -> Iterator[Holding]:
-    """The holding that this is done for; where it is for none, one that lasts as long as the context."""
+    """The holding whose work is being done; where there is none, one that lasts as long as the context."""
     if known := _current.get():
         yield known
         return

@@ -20,7 +20,7 @@ class once[Value](cached_property[Value]):  # noqa: N801 - used as `cached_prope
     def __get__(self, instance: object, owner: type[Any] | None = None) -> Value: ...
 
     def __get__(self, instance: object | None, owner: type[Any] | None = None) -> Self | Value:
-        """Python asks only until it is made: from then on it finds the value at the instance itself."""
+        """Makes the value. Python calls this only until then: afterwards it finds the value on the instance."""
         if instance is None:
             return self
         with self._lock:

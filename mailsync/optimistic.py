@@ -13,9 +13,10 @@ def write[Record, Written](
     contended: MailsyncError,
     tries: int = 3,
 ) -> Written:
-    """What `attempt` gives, which saves `record` as changed; tried again on the record as somebody else left it.
+    """Returns what `attempt` returns, which changes `record` and saves it.
 
-    `reread` reads it anew. Raises what that and `attempt` raise, and `contended` where each try met a StaleWrite.
+    Where `attempt` raises StaleWrite, it is tried again on the record that `reread` returns. Raises what the two raise,
+    and `contended` where each of `tries` met a StaleWrite.
     """
     problem = None
     for _ in range(tries):

@@ -64,7 +64,7 @@ _LEVELS = {
 def emit(event: Event, **fields: object) -> None:
     """Logs one event. Values are ids, codes, counts and times; never content, addresses or secrets.
 
-    `detail`, the last of an event that ends something, is the error's own sentence.
+    `detail`: the error's own sentence, in events that tell of an error.
     """
     pairs = [f"{name}={_plain(value)}" for name, value in fields.items() if value is not None]
     _log.log(_LEVELS.get(event, logging.INFO), "%s", " ".join([event.value, *pairs]))
@@ -83,7 +83,7 @@ class Tally:
         self._sum = 0
 
     def add(self, number: int) -> int:
-        """The sum to tell now, which begins anew then; 0 where there is none, or it is not time yet."""
+        """Adds to the sum. Returns the sum where it is time to tell it, and begins anew; else 0."""
         self._sum += number
         now = self._clock()
         if not self._sum or now < self._next:

@@ -1,1 +1,1 @@
-"""Who may connect what."""
+"""Siftrock accounts, and which inboxes each of them admits."""

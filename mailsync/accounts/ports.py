@@ -22,7 +22,10 @@ class AccountStore(Protocol):
         ...
 
     def claimed_by(self, address: str) -> tuple[Account, str | None] | None:
-        """The account that admits `address`, and the domain by which it does (None: by exact address)."""
+        """The account that admits `address`, with the domain by which it does, None for a claim to the very address.
+
+        None alone where no account admits it.
+        """
         ...
 
     def pin_tenant(self, account_id: str, domain: str, tenant_id: str) -> str:
@@ -36,6 +39,6 @@ class AccountStore(Protocol):
     def release(self, account_id: str, claim: str) -> Account:
         """Takes the pin off an address or domain, for the next who connects by it; returns the account.
 
-        Raises Rejected for an account or claim that there is not, or that is not pinned.
+        Raises Rejected where there is no such account or claim, or the claim is not pinned.
         """
         ...

@@ -13,7 +13,7 @@ from mailsync.errors import Rejected
 from mailsync.reasons import Reason
 
 MOST_CLAIMS = 90
-"""Addresses and domains of one account: all its rows are written in one transaction of at most 100."""
+"""The most addresses and domains of one account: its rows are written in one transaction, which holds 100."""
 
 _DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9-]{1,63}\.)+(?=.*[a-z])[a-z0-9-]{1,63}")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -22,8 +22,9 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 def normal_domain(text: str) -> str:
     """A domain in lower case and ASCII: by IDNA 2008, prepared as UTS 46 says, non-transitional.
 
-    What comes back from there must be what was typed, but for case: characters that UTS 46 would replace or leave out
-    (ligatures, full-width letters, soft hyphens) name another domain than the eye reads. Raises Rejected `bad_domain`.
+    A domain that IDNA gives back otherwise than it was typed, except for case, is refused: with the characters that
+    UTS 46 replaces or leaves out (ligatures, full-width letters, soft hyphens) it would be another domain than the eye
+    reads. Raises Rejected `bad_domain`.
 
     https://www.unicode.org/reports/tr46/
     """
@@ -87,12 +88,12 @@ def released(account: Account, claim: str) -> Account:
 
 
 def id_taken(account_id: str) -> Rejected:
-    """The refusal of an id that an account has."""
+    """The refusal of a new account whose id another one has."""
     return Rejected(Reason.ALREADY_CLAIMED, f"The id {account_id} is taken; `account list` shows by whom.")
 
 
 def claims_taken(holders: Mapping[str, str]) -> Rejected:
-    """The refusal of addresses and domains that accounts have: account ids by claim."""
+    """The refusal of claims that other accounts have. `holders`: account id by claim."""
     taken = ", ".join(f"{claim} belongs to account {holder}" for claim, holder in holders.items())
     return Rejected(Reason.ALREADY_CLAIMED, f"{taken}; each address and domain has one account.")
 

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = 10
 """Seconds to connect."""
 READ_TIMEOUT = 20
-"""Seconds between two bytes of an answer; the whole of it has `deadlines.PATIENCE` times that."""
+"""Seconds between two bytes of an answer; a whole answer has `deadlines.PATIENCE` times as long."""
 RETRIES = 3
 """Attempts after the first, by the SDK's own policy."""
 LONGEST_WAIT = 10
-"""Seconds; a service that asks for a longer wait gets it, but from the queue and not from a sleeping thread."""
+"""Seconds that a thread waits because a service asks for it, at the most. A longer wait is spent on the queue."""
 
 type Service = Literal["storage", "key_vault"]
-"""Whose answer it is."""
+"""The service whose answers and errors are converted."""
 
 
 class _Reasons(NamedTuple):
@@ -99,7 +99,7 @@ def credential(client_id: str, kind: str = "managedidentity") -> "Identity":
 
 
 def authorities() -> str:
-    """The file of certificate authorities that `requests` believes, and with it all clients but the async ones."""
+    """The file of certificate authorities that `requests` trusts, for clients that do not use `requests`."""
     verify = session().merge_environment_settings("https://", {}, None, None, None)["verify"]
     return requests.utils.DEFAULT_CA_BUNDLE_PATH if verify is True else str(verify)
 

@@ -17,7 +17,7 @@ import urllib3.connection
 import urllib3.connectionpool
 
 PATIENCE = 4
-"""How many times the longest wait between two of its bytes an answer may take in all."""
+"""The time of a whole answer, as a multiple of the longest wait between two of its bytes."""
 
 
 class DeadlineAdapter(requests.adapters.HTTPAdapter):

@@ -25,11 +25,12 @@ _log = logging.getLogger(__name__)
 CONNECT_TIMEOUT = 5.0
 """Seconds to connect."""
 READ_TIMEOUT = 30.0
-"""Seconds between two bytes of an answer; the whole of it has `deadlines.PATIENCE` times that."""
+"""Seconds between two bytes of an answer; a whole answer has `deadlines.PATIENCE` times as long."""
 ANSWER_LIMIT = 24 * 1024 * 1024
 """Bytes that an answer may have once decompressed. What all have together is bounded by `memory`."""
 
 _LONGEST_WAIT = 86_400.0
+"""Seconds of a Retry-After that are obeyed, at the most."""
 
 
 class Unreachable(Exception):
@@ -41,7 +42,7 @@ class TooLarge(Unreachable):
 
 
 class Crowded(Unreachable):
-    """The process holds so many answers that there was no room for this one; another attempt may find it."""
+    """The process holds so many answers that there was no room for this one; another attempt may find room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
 
 
 def _whole(response: "requests.Response", limit: int, *, cut: bool) -> bytes:
-    """The body, counted in the memory of whatever it is read for; what is not kept of it is not."""
+    """The body. The holding that it is read for counts its bytes, and gets them back where reading it fails."""
     cutter = TextCutter(limit // 2) if cut else None
     with memory.holding() as holding, io.BytesIO() as body:
         try:

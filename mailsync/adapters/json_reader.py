@@ -1,8 +1,11 @@
-"""JSON that others wrote: read strictly, which is fast, and where that fails read again, tolerantly.
+r"""JSON that others wrote: read strictly, which is fast, and where that fails read again, tolerantly.
 
-Graph, Entra and whoever posts to the webhook send what their own documents do not allow: half of a surrogate
-pair as an escape, bytes that are no UTF-8, control characters inside texts, null entries in lists, properties
-of another type. None of these may cost more than the place it stands in.
+Graph, Entra and whoever posts to the webhook send what their own documents do not allow, such as
+
+    {"subject": "half a surrogate pair: \ud83d", "toRecipients": [null], "isRead": "false"}
+
+and bytes that are no UTF-8, or control characters inside texts. None of these may cost more than the place it
+stands in.
 """
 
 import json
@@ -20,13 +23,13 @@ ESSENTIAL = msgspec.Meta(extra={"essential": True})
 """Marks an optional property that must not be left out: where its type is wrong, what holds it is left out."""
 
 MOST_LOSSES = 10_000
-"""Oddities that an answer may have. More are no answer, and would only cost time: anybody can post to the webhook."""
+"""Values of an unexpected type that are left out of an answer, at the most: anybody can post to the webhook."""
 
 _WHOLE_NUMBERS = range(-(2**63), 2**64)
-"""Those that JSON can be written with again; others become floats."""
+"""Whole numbers that msgspec can write again; others become floats."""
 
 _HALF = re.compile("[\ud800-\udfff]")
-"""A whole pair is one character to Python, and not among them."""
+"""Half of a surrogate pair. A whole pair is one character to Python, and does not match."""
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +47,7 @@ def tell(losses: Losses) -> None:
 
 
 def quiet(_: Losses) -> None:
-    """Says nothing, where nothing of what is left out is missed or where anybody could fill the log."""
+    """Logs nothing: for answers in which nothing is missed, and for senders who could fill the log."""
 
 
 def read[Shape](raw: bytes, decoder: msgspec.json.Decoder[Shape], *, on_loss: Callable[[Losses], None] = tell) -> Shape:

@@ -13,10 +13,10 @@ _TEXT = re.compile(r'(?:[^"\\]+|\\u.{4}|\\[^u])*', re.DOTALL)
 class TextCutter:
     """Passes JSON through piece by piece.
 
-    A text may have a quarter of what is left of `budget` in characters, which is at most all of it in bytes, and
-    SHORTEST where that is less.
+    A text may have a quarter as many characters as `budget` has bytes left, since a character takes up to four bytes;
+    SHORTEST where that is more.
 
-    `budget`: bytes, which only texts of up to SHORTEST exceed. `cuts`: how many texts were cut.
+    `budget`: bytes of all that is kept; only texts of up to SHORTEST can exceed it. `cuts`: how many texts were cut.
     """
 
     def __init__(self, budget: int) -> None:
@@ -50,7 +50,7 @@ class TextCutter:
         return text[start:end], end
 
     def _within(self, text: str, start: int) -> tuple[str, int]:
-        """A text up to its end, or that of this piece."""
+        """A text up to its end, or up to the end of this piece."""
         end = _end(text, start, len(text))
         part = text[start:end]
         if len(part) > self._room:

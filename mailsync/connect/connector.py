@@ -42,6 +42,8 @@ LIFETIME = timedelta(minutes=10)
 _FLOW, _OUTCOME = "mailsync sign-in flow 1", "mailsync sign-in outcome 1"
 _LONGEST = {"state": 512}
 _LONGEST_OTHER = 16_384
+"""Characters of a field of Microsoft's answer, at the most: of those in _LONGEST, and of any other."""
+
 _WRITE_ATTEMPTS = 8
 
 
@@ -96,8 +98,8 @@ class Connector:
     def finish(self, answer: Mapping[str, str], cookie: str | None) -> Finished:
         """Turns Microsoft's answer (the fields of its form_post) into a connected inbox.
 
-        Raises Rejected, and nothing is stored then, except that the sign-in is used up once its cookie has proved
-        right; RetryLater, ReconnectRequired, Misconfigured, and the owner may begin again at any time.
+        Raises Rejected, RetryLater, ReconnectRequired, Misconfigured; the owner may begin again at any time. After a
+        Rejected, neither a token nor a mailbox is stored, and the sign-in is used up if its cookie was the right one.
         """
         try:
             return self._finish(answer, cookie)
@@ -106,7 +108,7 @@ class Connector:
             raise
 
     def connection(self, cookie: str | None) -> Connection | None:
-        """What became of the sign-in that gave `cookie`; None where it is not known, or no longer."""
+        """The inbox that the sign-in of `cookie` has connected; None where no such sign-in is known any more."""
         record = self.signins.get(record_key(cookie)) if cookie else None
         if record is None or record.expires_at <= self.clock():
             return None
@@ -166,7 +168,8 @@ class Connector:
         """Writes token and record, whoever else writes them meanwhile. Returns whether the mailbox was known.
 
         Tokens first: a record without tokens would be polled in vain, tokens without a record only lie there.
-        Where there is a record, a run may be about to save its renewal of an older consent: so it takes the lease.
+        A mailbox that is known already is written under its lease, because a run may be about to save a token that it
+        has renewed from an older consent.
         """
 
         def save(mailbox: Mailbox | None) -> bool:

@@ -31,12 +31,13 @@ class Disconnector:
     sleep: Callable[[float], None] = time.sleep
 
     def disconnect(self, mailbox_id: str) -> str:
-        """Disconnects a mailbox, or finishes what an attempt before has begun.
+        """Disconnects a mailbox, or finishes an earlier attempt that came to no end.
 
-        Subscriptions first, for deleting them takes the token. Graph may refuse that, or the grant be gone
-        already: they end by themselves then, and what they notify of until then is dropped. Returns the reason
-        code of that, "" where no subscription is left; for a mailbox that is disconnected, what it was then.
-        Raises Rejected for an unknown mailbox, RetryLater where it is at work too long or a service is away.
+        Subscriptions are deleted first, while there is still a token to ask Graph with. Where Graph refuses, or the
+        grant is gone already, subscriptions stay until they expire, and what they notify of is dropped. Returns the
+        reason code of that, "" where no subscription is left; where the mailbox was disconnected before, the code of
+        that time. Raises Rejected for an unknown mailbox, RetryLater where a run has it for too long or a service is
+        away.
         """
         hold = Leases(self.mailboxes, self.clock, self.sleep).take(mailbox_id)
         if hold.mailbox.state is MailboxState.DISCONNECTED:

@@ -25,8 +25,7 @@ CLOCK_SKEW = 300
 def checked_tenant(id_token_claims: Mapping[str, object], settings: Settings, now: datetime) -> str:
     """The tenant id that the id_token proves, lower case: the one in its issuer.
 
-    Older pages of Microsoft's say that the id_token claim `tid` needs the scope `profile`, which is not asked for;
-    where it is there, it must agree.
+    The id_token claim `tid` may be missing (docs/decisions.md, Identity); where it is there, it must agree.
 
     Raises Rejected: `bad_id_token` (audience, issuer, tenant or times are not right), `personal_account`,
     `wrong_organization` (ENTRA_TENANT names another tenant).
@@ -66,9 +65,9 @@ def check_grant(grant: Grant) -> str:
 def check_profile(profile: Profile, id_token_claims: Mapping[str, object]) -> None:
     """Checks that the user whom Graph names is the one who signed in, and a member of the tenant.
 
-    The id_token claim `oid` comes only with the scope `profile`, which is not asked for; where it is there, it counts.
-    A user principal name has an ASCII domain, by Entra's own rule; one that has not may look like another's, and no
-    id_token claim speaks of it. Raises Rejected `identity_mismatch`, `guest_account` or `odd_address`.
+    The id_token claim `oid` may be missing (docs/decisions.md, Identity); where it is there, it must agree.
+    The domain of a user principal name is ASCII, by Entra's own rule. A domain that is not may look like somebody
+    else's, and no id_token claim proves it. Raises Rejected `identity_mismatch`, `guest_account` or `odd_address`.
     """
     object_id = id_token_claims.get("oid")
     if object_id is not None and str(object_id).lower() != profile.user_id.lower():
@@ -82,7 +81,7 @@ def check_profile(profile: Profile, id_token_claims: Mapping[str, object]) -> No
 def _check_times(id_token_claims: Mapping[str, object], now: datetime) -> None:
     seconds = now.timestamp()
     expires, begins = id_token_claims.get("exp"), id_token_claims.get("nbf", 0)
-    # Asked so that NaN, which compares false with everything, does not pass.
+    # Each condition is negated, so that NaN, which compares false with everything, does not pass.
     if not (_is_number(expires) and seconds < expires + CLOCK_SKEW):
         raise _bad("exp")
     if not (_is_number(begins) and seconds >= begins - CLOCK_SKEW):

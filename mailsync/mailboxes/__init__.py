@@ -1,1 +1,1 @@
-"""The record of a mailbox and its status."""
+"""The record of a mailbox, the hold on it, and how it is shown."""

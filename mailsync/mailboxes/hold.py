@@ -12,7 +12,7 @@ from mailsync.mailboxes.ports import MailboxStore
 from mailsync.mailboxes.records import Lease, Mailbox
 
 type Change = Callable[[Mailbox], Mailbox]
-"""How the record changes. Called again where somebody else has written the record meanwhile, so it has no effects."""
+"""A change of the record. It has no effects, as it is called again where somebody else has written the record."""
 
 LEASE = timedelta(seconds=60)
 """How long a hold lasts without a save: longer than any one step of a run."""
@@ -21,13 +21,13 @@ _CONTENDED = "the mailbox record kept changing while it was written"
 
 
 class MailboxHold:
-    """Takes the lease when made; `release` gives it back. `started_at`: when that was.
+    """Has a mailbox's lease, from when it is made (`started_at`) until `release`.
 
-    The record may be written meanwhile by somebody who needs no lease, such as a rotation of the signing keys: then
-    what was changed since the last save is done again, on the record as it is now. A lease that somebody else has
-    taken since it ran out is lost, which every method that writes says by StaleWrite.
+    Somebody who needs no lease, such as a rotation of the signing keys, may write the record meanwhile: then the
+    changes since the last save are made again, on the record as it is now. Where the lease has run out and somebody
+    else has taken it, every method that writes raises StaleWrite.
 
-    `granted_at`: the consent under which the hold began.
+    `granted_at`: when the consent was given under which the hold began.
     """
 
     def __init__(self, mailbox: Mailbox, mailboxes: MailboxStore, clock: Clock) -> None:
@@ -51,7 +51,7 @@ class MailboxHold:
         self._changes.append(change)
 
     def ensure(self) -> None:
-        """Makes sure of the lease: saves when half of it has passed."""
+        """Keeps the lease: saves once half of its time has passed."""
         lease = self._mailbox.lease
         if lease is None or lease.expires_at - self._clock() < LEASE / 2:
             self.save()

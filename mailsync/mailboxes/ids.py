@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 SHARDS = "0123456789abcdef"
-"""The parts of the mailboxes and of their schedule, each by the last digit of the ids in it."""
+"""The names of the shards: a mailbox belongs to the one that its id ends in."""
 
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 

@@ -14,18 +14,19 @@ from mailsync.mailboxes.records import Mailbox
 from mailsync.reasons import Reason
 
 _PATIENCE = 45.0
-"""Seconds to wait for a run that has the mailbox: longer than its budget, far below the 230 that a request may take."""
+"""Seconds to wait for a run that has the mailbox: more than a run's budget, far below the 230 of an HTTP request."""
 _TRY_AGAIN = 60.0
-"""Seconds: as long as the lease of a dead run."""
+"""Seconds after which whoever asked may try again: as long as the lease of a dead run lasts."""
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
+"""Seconds between two tries: of the first pause, and of the longest, as each is twice the one before."""
 _RESERVED = timedelta(seconds=15)
-"""How long the mailbox is kept free for whoever waits, without another word from it."""
+"""How long a reservation lasts, unless whoever waits makes it again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leases:
-    """Threads may share it. `sleep` takes seconds."""
+    """Takes leases, waiting where somebody else has one. Threads may share it. `sleep` takes seconds."""
 
     mailboxes: MailboxStore
     clock: Clock
@@ -35,7 +36,7 @@ class Leases:
         """A hold on the mailbox, once nobody else has one.
 
         While it waits, the mailbox is reserved: the run that has it ends after its page, and no other begins.
-        Raises Rejected for an unknown mailbox, RetryLater where it is at work too long.
+        Raises Rejected for an unknown mailbox, RetryLater where the run does not end in time.
         """
         waited, pause = 0.0, _FIRST_PAUSE
         while True:

@@ -15,7 +15,7 @@ class MailboxStore(Protocol):
         ...
 
     def save(self, mailbox: Mailbox) -> Mailbox:
-        """Writes the record if it is still the one that was read (`version`; None: must not exist yet).
+        """Writes the record if the stored one still has its `version`; None: none may be stored yet.
 
         The schedule follows `next_poll_at`; None takes the mailbox off it. Returns the record with its new
         version and due key. Raises StaleWrite.
@@ -35,8 +35,8 @@ class MailboxStore(Protocol):
         ...
 
     def mark_queued(self, entries: Sequence[DueMailbox], now: datetime) -> None:
-        """Notes that a hint was sent for each of these; one that has gone since is no error and costs no other.
+        """Notes in each entry that a hint was sent for it. An entry that has gone since is passed over.
 
-        Raises, once all were tried, what failed first.
+        Raises the first failure, once all were tried.
         """
         ...

@@ -89,9 +89,8 @@ class History(msgspec.Struct, frozen=True, omit_defaults=True):
 class Subscription(msgspec.Struct, frozen=True, omit_defaults=True):
     """A Graph change-notification subscription to one folder, as Graph granted it.
 
-    `nonce` and `key_id` are in its clientState (see `client_state`); `key_id` is empty once that key is kept no
-    longer. `made_at`: when it was made, `renewed_at`:
-    when Graph last confirmed it.
+    `nonce` and `key_id` are in its clientState (`push/client_state.py`); `key_id` is empty once that key is kept no
+    longer. `made_at`: when it was made, `renewed_at`: when Graph last confirmed it.
     """
 
     id: str
@@ -148,7 +147,7 @@ class Folder(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Looking(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Messages that Graph told of and delta has not shown, and when they are looked for again (see `looks`).
+    """Messages that Graph told of and delta has not shown, and when they are looked for again (`sync/looks.py`).
 
     `due_at`: the next look, for which a hint of that time is in the queue. `done`: looks in vain since an id came.
     """
@@ -160,7 +159,7 @@ class Looking(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to work on one mailbox until `expires_at`. `started_at`: when this run began."""
+    """The right to work on one mailbox until `expires_at`. `started_at`: when its hold began."""
 
     owner: str
     started_at: datetime
@@ -178,10 +177,10 @@ class Mailbox:
     `denied_since`: since when Graph has denied access, `denials` times without a page in between.
     `messages` and `removed` count rows written and rows marked removed.
     `token_holder`: the instance that has the newest refresh token in memory, because the vault has not taken it;
-    the others leave the mailbox to it until `token_held_until`. `reserved_until`: somebody waits for the lease who
-    cannot step aside.
+    the others leave the mailbox to it until `token_held_until`. `reserved_until`: how long the
+    mailbox is kept for somebody who waits for the lease.
     `looking`: what Graph told of and delta has not shown yet.
-    `version` and `due_key` belong to the store: what the record was when it was read.
+    `version` and `due_key` belong to the store: which record was read, and where it stood in the schedule.
     """
 
     id: str

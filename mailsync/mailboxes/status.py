@@ -151,7 +151,7 @@ def _push_json(mailbox: Mailbox) -> dict[str, object]:
 
 
 def _push_state(mailbox: Mailbox) -> PushState:
-    """Off where nothing is read: what is still noted of subscriptions came with a grant that has ended."""
+    """Off where the mailbox is not polled: its noted subscriptions belong to a grant that has ended."""
     return mailbox.push.state if mailbox.state is MailboxState.ACTIVE else PushState.OFF
 
 
@@ -167,7 +167,7 @@ def _push(mailbox: Mailbox) -> str:
 
 
 def _push_ends(mailbox: Mailbox) -> datetime | None:
-    """When the first of its subscriptions ends, unless it is renewed as it should be; None where nothing is read."""
+    """When the first of its subscriptions expires, if none is renewed; None where the mailbox is not polled."""
     if mailbox.state is not MailboxState.ACTIVE:
         return None
     return min((folder.subscription.expires_at for folder in mailbox.folders if folder.subscription), default=None)

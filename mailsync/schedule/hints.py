@@ -1,4 +1,4 @@
-"""How a hint is written on the queue, and read there: whoever may write to the queue has written it. Pure."""
+"""Hints as queue messages, checked when they are read: anybody who may write to the queue can send one. Pure."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ LONGEST_AHEAD = timedelta(hours=1)
 """How far a hint's time may lie in the future: the clocks of two instances differ by less."""
 
 _YEARS = range(2020, 9999)
-"""In which a hint may be seen. At the ends of the calendar, times of two zones cannot be compared."""
+"""Years in which a hint's time may lie. At the ends of the calendar, times of two zones cannot be compared."""
 
 
 def encode_hint(hint: Hint) -> str:
@@ -36,7 +36,7 @@ def decode_hint(body: bytes | str, clock: Clock = utc_now) -> Hint:
 
 
 def decode_poison(body: bytes | str) -> Hint | None:
-    """The hint of a message that failed too often; None where that is because it never was one."""
+    """The hint of a message that failed too often; None where the message never was a hint."""
     try:
         return decode_hint(body)
     except Rejected:

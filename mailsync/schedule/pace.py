@@ -1,6 +1,6 @@
-"""How often something may happen for one mailbox: of many notifications that come at once, each need not run.
+"""How often something may happen for one mailbox: many notifications that come at once need few runs.
 
-Kept in memory, so each instance has a pace of its own; it saves calls, and nothing depends on it.
+A pace is in memory, and each instance has its own: it saves calls, and no message depends on it.
 """
 
 import threading
@@ -13,7 +13,7 @@ _AT_ONCE = 2
 _EVERY = timedelta(seconds=1)
 
 _ENOUGH = 1_000
-"""Keys that are remembered before those are forgotten whose pace is at rest again."""
+"""Keys in memory from which on those whose pace is at rest are forgotten."""
 
 
 class Pace[Key: Hashable]:

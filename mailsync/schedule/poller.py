@@ -4,7 +4,7 @@
                                               → of more than one tick's worth, shares on the queue → hints, then marks
 
 Hints are sent before entries are marked as queued: a crash between the two costs second hints, never a missing one.
-So does whatever becomes of a share: what it would have woken is not marked, and the next tick finds it.
+Nor does a share that is lost, late or given twice: the entries of a lost one are not marked, so the next tick has them.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,23 +24,23 @@ from mailsync.telemetry import Event, emit
 from mailsync.threads import Threads
 
 _REQUEUE_AFTER = timedelta(minutes=15)
-"""A hint this old that has had no effect is taken for lost."""
+"""The age at which a hint that has had no effect is taken for lost."""
 
 _PER_SECOND = 20
 _SPREAD_SECONDS = 45
-"""Mailboxes that come due together start at this rate, or evenly over these seconds where they are more."""
+"""Mailboxes that come due together start at _PER_SECOND; where that takes longer, evenly over _SPREAD_SECONDS."""
 
 _MARKED_PER_SECOND = 500
-"""Hints become visible no sooner than they are all marked: a run that begins before has moved its entry."""
+"""Entries marked in a second, at the least. Hints become visible once all are marked, or runs would move entries."""
 
 _ALONE = 2_000
-"""Mailboxes that a tick wakes itself, before it hands out the others. It ends with the shard that reaches this."""
+"""Mailboxes that a tick wakes itself, and those of the shard that reaches this number. The others go into shares."""
 
 _PAGES = 5
-"""Pages of one shard that are looked through for what is not queued. Where so many hints wait, more help nobody."""
+"""Pages of one shard in which entries without a hint are sought. Where so many hints wait, more help nobody."""
 
 _TICKS_EVERY = timedelta(minutes=1)
-"""A share of a tick is good until the next, which hands out anew what is left. So no two ticks wake the same."""
+"""The time between two ticks, and the life of a share: the next tick hands out anew, so no two wake the same entry."""
 
 
 class _Due(NamedTuple):
@@ -66,7 +66,7 @@ class Poller:
     def tick(self) -> int:
         """Queues a hint for each due mailbox, or hands out shares of them; returns how many it queued itself.
 
-        Raises, once all were tried, what failed first.
+        Raises the first failure, once all were tried.
         """
         now = self._clock()
         with Threads(max_workers=len(SHARDS)) as pool:
@@ -78,7 +78,7 @@ class Poller:
     def wake_share(self, share: Hint) -> int:
         """Queues hints for a page of the schedule from `share` on, and hands on the rest; returns how many.
 
-        Raises, once all were tried, what failed first: then it is to be done again.
+        Raises the first failure, once all were tried: the share is to be done again then.
         """
         now = self._clock()
         if now - share.at >= _TICKS_EVERY:
@@ -94,7 +94,7 @@ class Poller:
         return self._one_time.purge(self._clock())
 
     def _due(self, of: str, until: datetime, now: datetime, since: str = "") -> _Due:
-        """The first page of a shard that has entries without a hint on its way; those, and where others begin."""
+        """Entries without a hint on its way: those of the first page of a shard that has some, and the next one."""
         pages = islice(self._mailboxes.due(of, until, since), _PAGES)
         unqueued = ([entry for entry in page if not _is_queued(entry, now)] for page in pages)
         found = filter(None, unqueued)
@@ -134,7 +134,7 @@ def _is_queued(entry: DueMailbox, now: datetime) -> bool:
 def _divided(found: Sequence[_Due]) -> tuple[list[DueMailbox], list[_Share]]:
     """What a tick wakes itself, the longest overdue first, and what it hands out.
 
-    It does the shard that is most overdue first and itself, so that the schedule goes on where the queue stands still.
+    A tick wakes the most overdue shard itself, so that the schedule goes on where the queue stands still.
     """
     own: list[DueMailbox] = []
     shares: list[_Share] = []

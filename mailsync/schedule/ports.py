@@ -15,7 +15,7 @@ class HintQueue(Protocol):
         ...
 
     def send_all(self, hints: Sequence[tuple[Hint, float]]) -> list[MailsyncError | None]:
-        """Queues hints, each with its delay, side by side; what went wrong with each, None where it is queued."""
+        """Queues hints side by side, each with its delay in seconds. Returns an error for each, or None."""
         ...
 
 

@@ -15,8 +15,8 @@ MOST_SUBSCRIPTIONS = 20
 MESSAGE_ID = re.compile(r"\A[!#-\[\]-~]{1,512}\Z")
 
 SUBSCRIPTION_ID = re.compile(r"\A[!#-\[\]-~]{1,64}\Z")
-"""Visible ASCII, of which JSON escapes none. With these limits a hint stays below the 48 KiB of a queue message, and
-what is looked for below the 64 KiB of a property."""
+"""As MESSAGE_ID, visible ASCII of which JSON escapes none. Within these limits a hint is below the 48 KiB of a queue
+message, and the ids that are looked for below the 64 KiB of a property."""
 
 type _Ids[Id] = Annotated[tuple[Id, ...], Meta(max_length=MOST_SUBSCRIPTIONS)]
 
@@ -33,13 +33,13 @@ class Hint(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """A message on the queue: this mailbox may have news, seen at `at`. Holds ids and times, never content.
 
     `continues`: a run that stopped at its budget goes on, whatever has been completed since.
-    `pushed`: Graph itself told of it. `created`: ids of new messages that it named, which delta may not show
-    yet; `looks`: which look for such messages this is, whose ids the mailbox's record keeps.
+    `pushed`: Graph itself told of it. `created`: ids of new messages that Graph named, which delta may not show
+    yet. `looks`: the number of this look for such messages, whose ids the mailbox's record keeps; 0 for no look.
     `renew`, `removed`: subscriptions that Graph wants reauthorized, or has removed.
     `nonces`: those of the subscriptions that the notifications were of; older versions name none.
-    `share_from`: where not empty, the message is a share of the schedule: what is due of this mailbox's shard at
-    `at` is to be woken, from the entry of this key on. That entry is the mailbox's own, so an older version, which
-    passes the field over, syncs a mailbox that is due.
+    `share_from`: the due key from which on a share wakes what is due of this mailbox's shard at `at`; empty for any
+    other hint. The key is the mailbox's own, so an older version, which passes the field over, syncs a mailbox that
+    is due.
 
     The fields are what the queue carries; the properties say what kind of hint that makes.
     """

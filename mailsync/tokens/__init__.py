@@ -1,1 +1,1 @@
-"""Keeping access."""
+"""Access to mailboxes: access tokens in memory, refresh tokens in the vault."""

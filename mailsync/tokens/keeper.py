@@ -24,7 +24,7 @@ _MARGIN = timedelta(minutes=5)  # a token that ends during a request is of no us
 _CAPACITY = 5_000  # of about 2 KB each
 
 RETRY = 60.0
-"""Seconds until a token that the vault has not taken is brought to it again."""
+"""Seconds after which the vault is asked again to take a token."""
 
 _HELD = timedelta(minutes=15)
 """How long the mailbox waits for the instance that has its token in memory; then that instance is taken for dead."""
@@ -93,7 +93,7 @@ class TokenKeeper:
     def save_renewal(self, mailbox_id: str) -> None:
         """Saves a renewal that the vault has not taken yet; nothing to do where there is none.
 
-        Raises RetryLater, Misconfigured, ReconnectRequired: it is kept then, and saved another time.
+        Raises RetryLater, Misconfigured, ReconnectRequired: the renewal stays in memory then, to be saved another time.
         """
         with self._lock:
             pending = self._unsaved.get(mailbox_id)
@@ -108,9 +108,9 @@ class TokenKeeper:
                 del self._unsaved[mailbox_id]
 
     def noted(self, mailbox_id: str) -> Change:
-        """How the record ends a run: held for this instance while it alone has the mailbox's newest token.
+        """The change by which a run's end notes whether this instance alone has the mailbox's newest token.
 
-        Before that, the vault is tried once more, for the lease is about to be given back.
+        The vault is asked once more before, because the lease is about to be given back.
         """
         if self._try_to_save(mailbox_id):
             return partial(replace, token_holder="", token_held_until=None)

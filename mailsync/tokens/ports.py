@@ -6,7 +6,7 @@ from typing import Protocol
 from mailsync.tokens.records import AuthorizationRequest, Grant, StoredToken
 
 GetToken = Callable[[], str]
-"""An access token that is good now."""
+"""Gives an access token that is good now."""
 
 
 class Directory(Protocol):

@@ -35,8 +35,8 @@ _MALFORMED = (ValueError, LookupError, TypeError, AttributeError)
 class EntraDirectory:
     """Sign-in and tokens. Safe for threads; MSAL's application object is built at the first call and kept.
 
-    MSAL answers a request identical to one that got a 400 within the last minute by itself, from memory; a
-    refresh token that was refused stays refused for so long.
+    For a minute after a 400, MSAL answers the same request from memory: a refresh token that was refused stays
+    refused for that long.
     """
 
     def __init__(self, settings: Settings, *, clock: Clock, session: "requests.Session | None" = None) -> None:

@@ -1,7 +1,7 @@
 """The HTTP client that MSAL is given; it answers like a `requests` response as far as MSAL looks.
 
-MSAL's own has no timeout, remembers a 429 or 5xx without telling for how long, and logs a token answer that
-is no JSON. Here none of these comes so far as MSAL, and what does is JSON mended by `json_reader`.
+MSAL's own client has no timeout, remembers a 429 or 5xx without telling for how long, and logs a token answer that
+is no JSON. This client keeps such answers from MSAL, and gives it JSON that `json_reader` has mended.
 """
 
 import json

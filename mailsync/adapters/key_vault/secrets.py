@@ -20,7 +20,7 @@ TAGS = {"app": "siftrock-inbox-connector"}
 """Tags are shown in lists, so nothing about the owner is among them."""
 
 MOST_BYTES = 25_000
-"""Size of a secret's value; https://learn.microsoft.com/azure/key-vault/secrets/about-secrets ."""
+"""Bytes of a secret's value, at the most: https://learn.microsoft.com/azure/key-vault/secrets/about-secrets."""
 
 _PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0)
 """Seconds before each attempt on a name that Key Vault is still deleting or recovering, which takes a few."""

@@ -20,18 +20,19 @@ SECRET = "webhook-signing-key"  # noqa: S105 - the secret's name
 CONTENT_TYPE = "application/vnd.siftrock.signing-keys+json; version=1"
 
 SIGNS_AFTER = timedelta(minutes=2)
-"""A new key signs nothing until then, so that no clientState comes back to an instance that cannot know its key."""
+"""The age at which a key begins to sign: by then each instance has had the time to read it."""
 
 _REREAD_FOR_UNKNOWN = timedelta(minutes=1)
+"""The age at which keys in memory are read again for a key that is not among them."""
 _REREAD = timedelta(hours=1)
-"""A key that has been taken away is good until then, on instances that hold it in memory."""
+"""The age at which they are read again in any case: so long, a key that was taken away may still be good."""
 _REREAD_AFTER_FAILURE = timedelta(seconds=5)
 _REREAD_WITHIN = 2.0
-"""Seconds to connect, and to the answer."""
+"""Seconds to connect, and again to the answer, while keys are in memory."""
 
 _LOCK = "signing-key-lock"
 _LOCKED = timedelta(minutes=2)
-"""More than reading and writing the secret can take with all their attempts."""
+"""How long the lock lasts: more than reading and writing the secret can take with all their attempts."""
 
 
 class _BeingMade(RetryLater):
@@ -82,9 +83,9 @@ class KeyVaultSigningKeys:
         self._making = threading.Lock()
 
     def current(self) -> tuple[str, bytes]:
-        """The newest key that every instance can know; the only key at once. A call a minute at the most.
+        """The newest key that is older than SIGNS_AFTER; where there is none, the oldest. A call a minute at the most.
 
-        So that none signs that has been dropped by two rotations since.
+        Keys in memory are read again after a minute, so that none signs that two rotations have dropped since.
         """
         if not self._is_fresh(_REREAD_FOR_UNKNOWN):
             self._read()
@@ -94,9 +95,9 @@ class KeyVaultSigningKeys:
         return key.id, key.key
 
     def find(self, key_id: str) -> bytes | None:
-        """No call for a key in memory, but for one an hour; for an unknown one a call a minute at the most.
+        """A call an hour for a key in memory, a call a minute at the most for unknown ones.
 
-        Raises RetryLater for an unknown one that Key Vault cannot be asked about now: it may be a new one.
+        Raises RetryLater for an unknown key while Key Vault cannot be asked: it may be a new one.
         """
         with suppress(LookupError):
             return self.find_in_memory(key_id)
@@ -118,7 +119,7 @@ class KeyVaultSigningKeys:
         return self._change(lambda known: (self._new(), *known[:1]))[0].id
 
     def rotate_when_older(self, age: timedelta) -> str | None:
-        """One read, and where it is due a few calls more; under the lock it is looked at again."""
+        """One read. Where a rotation is due, a few calls more: under the lock the age is looked at again."""
         made: list[_Key] = []
 
         def rotated(known: tuple[_Key, ...]) -> tuple[_Key, ...]:

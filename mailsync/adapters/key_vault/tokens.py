@@ -25,7 +25,7 @@ class KeyVaultTokenVault:
         self._sleep = sleep
 
     def load(self, mailbox_id: str) -> StoredToken | None:
-        """One call; a few more where there is none, as Key Vault says for seconds of one that is being recovered.
+        """One call; a few more where there is no secret: for seconds, one that is being recovered seems missing too.
 
         Raises ReconnectRequired where the secret is not one that this program wrote.
         """

@@ -1,1 +1,1 @@
-"""Azure Storage: tables, queues, blobs."""
+"""Azure Storage: tables, the queue of hints, and blobs."""

@@ -150,7 +150,7 @@ def _account(entity: Entity) -> Account:
         addresses=msgspec.json.decode(row["addresses"], type=tuple[str, ...]),
         domains=msgspec.json.decode(row["domains"], type=tuple[str, ...]),
         tenant_ids=msgspec.json.decode(row["tenantIds"], type=dict[str, str]),
-        # A row of before has no such property: its addresses are pinned by the next who connect.
+        # Rows written before addresses were pinned lack the property: the next who connects by an address is pinned.
         mailbox_ids=msgspec.json.decode(row.get("mailboxIds", "{}"), type=dict[str, str]),
     )
 

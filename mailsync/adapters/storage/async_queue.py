@@ -1,9 +1,7 @@
 """`AsyncHintQueue` on the storage queue `mailbox-sync`: how the webhook sends, on the event loop that answers Graph.
 
-The timer sends its many hints so too.
-
-One request, Put Message, by aiohttp. The SDK's `send_message` takes eight times the processor time, as a coroutine
-too, and at hundreds of POSTs a second that is what their answers wait for.
+The timer sends its many hints by it too. One request, Put Message, by aiohttp and not by the SDK, for the processor
+time that it takes: docs/decisions.md (Push), docs/performance.md.
 
 https://learn.microsoft.com/rest/api/storageservices/put-message
 Imports the SDK and aiohttp, which are heavy: the adapter is imported when it is built, not before.
@@ -33,8 +31,9 @@ from mailsync.settings import Storage
 _HEADERS = {"x-ms-version": "2024-08-04", "Accept": "application/xml", "Content-Type": "application/xml"}
 _SCOPE = "https://storage.azure.com/.default"
 _RENEWED_BEFORE = timedelta(minutes=5)
-"""Before it expires, as the SDK does with a token."""
+"""The rest of a token's life at which another is got; the SDK has the same."""
 _SIGNED_FOR = timedelta(hours=2)
+"""The life of a signed address; in half of that another is signed."""
 
 _SIDE_BY_SIDE = 16
 """Requests of `send_all` under way at once."""

@@ -16,7 +16,7 @@ type Properties = dict[str, Any]
 """A row: `PartitionKey`, `RowKey`, and properties of type str, bool, int or aware UTC datetime."""
 
 MOST_CHANGES = 100
-"""Changes in one transaction."""
+"""Changes in one transaction, at the most."""
 
 _TYPE = "@odata.type"
 _encoder = msgspec.json.Encoder()

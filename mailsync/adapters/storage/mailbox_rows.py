@@ -31,7 +31,7 @@ _PLAIN = {
     "tokenHeldUntil": "token_held_until",
     "reservedUntil": "reserved_until",
 }
-"""Property by field, of those that are stored as they are."""
+"""The record's field for each property that holds it as it is."""
 
 
 def key(mailbox_id: str) -> str:

@@ -16,9 +16,9 @@ from mailsync.sync.records import Content, Header, Person, StoredMessage
 type Value = str | bool | datetime
 
 FIRST_TIME = datetime(1601, 1, 1, tzinfo=UTC)
-"""The first that an Edm.DateTime can be; year 9999, which is the last, is Python's last too.
+"""The first time that an Edm.DateTime can hold; the last, in year 9999, is Python's last too.
 
-The service refuses an earlier one, and with it the whole transaction.
+The service refuses an earlier time, and with it the whole transaction.
 https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
 """
 

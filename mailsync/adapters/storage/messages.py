@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from mailsync.adapters.storage.blobs import TextBlobs
 
 MOST_BYTES = 3_600_000
-"""Serialised size of one transaction; Azure's limit is 4 MiB."""
+"""Bytes of one transaction, at the most; Azure's limit is 4 MiB."""
 
 MOST_AT_ONCE = 4_000_000
-"""Characters of bodies that are written at once: a page of usual mail has fewer."""
+"""Characters of bodies that are written at once, at the most: a page of usual mail has fewer."""
 
 _OF_THE_STORE = ("PartitionKey", "RowKey", "generation", "removedGeneration")
 _BARE = [*_OF_THE_STORE, "messageId", "parentFolderId", "removedDateTime"]
@@ -45,7 +45,7 @@ class TableMessageStore:
 
     @once
     def _blobs(self) -> "TextBlobs":
-        """Made when a text is too long for its row, which few are: the SDK takes a sixth of a second to import."""
+        """Made when a text is too long for its row, which few are: the SDK is slow to import (docs/performance.md)."""
         from mailsync.adapters.storage.blobs import TextBlobs
 
         return TextBlobs(self._storage)
@@ -90,7 +90,8 @@ class TableMessageStore:
     def unseen(self, mailbox_id: str, folder_id: str, generation: int, since: datetime) -> Iterator[StoredMessage]:
         """One query over the mailbox's rows, read a page at a time.
 
-        `not` and the contrary hold for a property that is missing too: rows of the first version have neither.
+        Rows of the first version have no `generation` and no `removedGeneration`. A comparison with a missing property
+        is false, so `generation lt 7` would leave them out where `not (generation ge 7)` finds them.
         """
         condition = (
             f"PartitionKey eq {text(mailbox_id)} and RowKey ge 'm' and RowKey lt {text(row_bound(since))}"
@@ -158,7 +159,7 @@ def _entry(entity: Entity) -> StoredMessage:
 
 
 def _bare(row: Entity) -> StoredMessage:
-    """What a row says without its content. What was asked for by name and is missing may come as null."""
+    """What a row says without its content. A property that was asked for by name and is missing may come as null."""
     known = {name: value for name, value in row.properties.items() if value is not None}
     return StoredMessage(
         message_id=known["messageId"],
@@ -181,7 +182,7 @@ def _place(message: StoredMessage) -> dict[str, Any]:
 
 
 def _index(mailbox_id: str, message: StoredMessage) -> dict[str, Any]:
-    """Where the row is; where there is none yet, what will be said of it."""
+    """The index entry: where the row is; where there is none yet, what else is known of the message."""
     index = {
         "PartitionKey": mailbox_id,
         "RowKey": index_key(message.message_id),

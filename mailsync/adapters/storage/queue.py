@@ -46,10 +46,10 @@ class StorageHintQueue:
             self._queue.send_message(encode_hint(hint), visibility_timeout=wait, time_to_live=LIFETIME)
 
     def send_all(self, hints: Sequence[tuple[Hint, float]]) -> list[MailsyncError | None]:
-        """A call for each hint, on an event loop of its own: the SDK on threads takes eight times the processor time.
+        """A call for each hint, by `AsyncStorageHintQueue` on an event loop of its own.
 
-        Must not be called from a thread that runs an event loop. Of several threads one sends at a time, or all of
-        them would open their connections at once.
+        Must not be called from a thread that runs an event loop. One thread sends at a time, or all of them would open
+        their connections at once (docs/decisions.md, Scheduling).
         """
         from mailsync.adapters.storage.async_queue import AsyncStorageHintQueue
 

@@ -1,7 +1,7 @@
 """Reads rows by their keys in as few calls as there can be: what lies close together by one query over its range.
 
-A query by range costs what it brings, wanted or not. So a range that brings little of what is wanted is left, and what
-is still missing is read by point reads, one call each.
+A query by range costs what it brings, wanted or not. So a range that brings few wanted rows is given up, and those that
+are still missing are read by point reads, one call each.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,13 +10,13 @@ from mailsync.adapters.storage.entities import Entity, text
 from mailsync.adapters.storage.tables import Table
 
 FEW = 3
-"""So many keys are read one by one."""
+"""Keys that are read one by one, at the most."""
 _SPARE = 50
-"""Rows that a range may hold beside twice those that are wanted, until it takes another call."""
+"""Rows that one call for a range may bring, beside two for each wanted one."""
 _POOR = 8
-"""A range of which no more than one row in so many is wanted is left."""
+"""Rows for one wanted row at which a range is given up."""
 _PARTS = 4
-"""Ranges that the keys of one request may be parted into."""
+"""Ranges that the keys of one request are parted into, at the most."""
 
 Each = Callable[[Callable[[Iterable[str]], list[Entity]], list[list[str]]], list[list[Entity]]]
 """Does work for each item, perhaps side by side."""
@@ -55,7 +55,7 @@ def read_rows(
 
 
 def parted(keys: list[str]) -> list[list[str]]:
-    """Keys in order, parted where more than half of the time between first and last lies between two of them."""
+    """Keys in order, parted between two neighbours that are more than half of the whole time apart."""
     parts = [keys] if keys else []
     while len(parts) < _PARTS:
         cuts = [(place, cut) for place, part in enumerate(parts) if (cut := _widest(part))]
@@ -67,7 +67,7 @@ def parted(keys: list[str]) -> list[list[str]]:
 
 
 def _widest(keys: Sequence[str]) -> int:
-    """The place behind a gap that is more than half of the whole; 0 where there is none, or few keys."""
+    """The place behind the gap that is more than half of the whole time; 0 where there is none, or few keys."""
     if len(keys) <= FEW:
         return 0
     times = [int(key[1:16]) for key in keys]
@@ -82,7 +82,7 @@ def _by_range(
     names: list[str] | None,
     one_by_one: Callable[[Sequence[str]], Iterable[Entity]],
 ) -> Iterator[Entity]:
-    """Reads on from wanted key to wanted key, until the range is at its end or too poor."""
+    """Reads on from wanted key to wanted key, until the range is at its end or given up."""
     while len(keys) > FEW:
         condition = f"PartitionKey eq {text(partition)} and RowKey ge {text(keys[0])} and RowKey le {text(keys[-1])}"
         rows, more = table.first_page(condition, names, 2 * len(keys) + _SPARE)

@@ -40,7 +40,7 @@ def table_service(storage: Storage) -> "TableServiceClient":
 
 
 def account_key(storage: Storage) -> tuple[str, str, bytes]:
-    """Of a connection string: the Table service's address, the account's name and its key. Raises Misconfigured."""
+    """The Table service's address, the account's name and its key, by a connection string. Raises Misconfigured."""
     from azure.core.credentials import AzureNamedKeyCredential
 
     service = table_service(storage)

@@ -1,8 +1,7 @@
 """The Table service as a place to send requests to: connections, retries, and who signs them.
 
-The SDK's own client runs thirteen policies for a call and reads and writes rows through a serializer of its own, which
-takes three times the processor time of the call itself. Here is azure-core's pipeline with the two that are needed, or
-one; what a request and a row look like, `tables.py` and `entities.py` say.
+This is azure-core's pipeline with two policies, retries and the bearer token, or with the first alone; why not the
+SDK's own client, docs/performance.md says. `tables.py` and `entities.py` say what requests and rows look like.
 
 Imports the SDK, which is heavy: stores import this module when they are built, not before.
 """
@@ -27,7 +26,7 @@ from mailsync.adapters.storage.services import account_key
 from mailsync.settings import Storage
 
 VERSION = "2019-02-02"
-"""Of the service; the SDK's too. Without one, the service refuses a token of Entra's."""
+"""The version of the service's interface, as the SDK asks for it. Without one, the service refuses Entra's tokens."""
 
 _HEADERS = {
     "Accept": "application/json;odata=minimalmetadata",
@@ -70,7 +69,7 @@ class TableService:
         return answer
 
     def _signature(self, method: str, url: str, headers: Mapping[str, str]) -> str:
-        """By the account's key.
+        """The Authorization header, signed by the account's key.
 
         https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key
         """

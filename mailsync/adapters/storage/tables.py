@@ -28,7 +28,7 @@ _PLACES = {"x-ms-continuation-NextPartitionKey": "NextPartitionKey", "x-ms-conti
 """Headers that say where the next page begins, and the parameters that ask for it."""
 
 _NO_ACCESS = {"AuthenticationFailed", "InvalidAuthenticationInfo"}
-"""Codes that come with 400 too: a key or token that the service cannot read is one that it refuses."""
+"""Codes of a refused key or token. They come with 400 too, where the service cannot read it."""
 
 _decoder = msgspec.json.Decoder(dict[str, Any])
 

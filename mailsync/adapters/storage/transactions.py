@@ -5,8 +5,8 @@ from changes that are encoded already.
 
 https://learn.microsoft.com/rest/api/storageservices/performing-entity-group-transactions
 
-The SDK builds and reads these with `email`, which takes about a millisecond of processor time for every message, and
-lets the service send each inserted row back. This is the same in a twentieth of the time, without the rows.
+The SDK builds and reads these with `email`, and lets the service send each inserted row back. This does neither:
+docs/performance.md has the difference.
 """
 
 import json
