@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import batched, groupby
 from typing import Any, NamedTuple
@@ -63,15 +63,7 @@ def _tick(app: App, due: list[Mailbox]) -> tuple[float, int]:
 def crush(services: Services, number: int, say: Say) -> list[Figure]:
     """Seconds from the timer's call to the last mark: one instance, two instances. Nobody may be woken twice."""
     os.environ["REQUESTS_CA_BUNDLE"] = str(services.certificates.ca)
-    environment = services.settings("https://localhost", services.new_azurite())
-    storage = App(environment).settings.storage
-    due = _mailboxes(range(MAILBOXES), -60)
-    both = rounds(
-        number,
-        say,
-        lambda: _crush(environment, storage, due, "tick"),
-        lambda: _crush(environment, storage, due, "tick", "help"),
-    )
+    both = rounds(number, say, lambda: _crush(services, "tick"), lambda: _crush(services, "tick", "help"))
     name = f"tick, {MAILBOXES} due"
     return [
         Figure(f"{name}, one instance: seconds", tuple(one.seconds for one, _ in both), Bound(most=30)),
@@ -91,9 +83,20 @@ class _Crush(NamedTuple):
     doubles: int
 
 
-def _crush(environment: dict[str, str], storage: Storage, due: list[Mailbox], *roles: str) -> _Crush:
+def _crush(services: Services, *roles: str) -> _Crush:
     """One tick by instances in processes of their own. Raises RuntimeError where a mailbox was missed."""
-    _reset(storage, due)
+    azurite = services.new_azurite()  # one that has just lost ten thousand messages is slow for a minute
+    try:
+        environment = services.settings("https://localhost", azurite)
+        storage = App(environment).settings.storage
+        _write(storage, _mailboxes(range(MAILBOXES), -60))
+        return _judged(storage, _told(environment, roles))
+    finally:
+        azurite.stop()
+
+
+def _told(environment: dict[str, str], roles: Sequence[str]) -> list[dict[str, Any]]:
+    """What each instance says of itself in the end."""
     children = [
         subprocess.Popen(
             [sys.executable, "-m", "bench.tick_child", role],
@@ -113,17 +116,20 @@ def _crush(environment: dict[str, str], storage: Storage, due: list[Mailbox], *r
             assert child.stdin
             child.stdin.write("\n")
             child.stdin.flush()
-        told = [json.loads(child.communicate(timeout=300)[0].splitlines()[-1]) for child in children]
+        return [json.loads(child.communicate(timeout=300)[0].splitlines()[-1]) for child in children]
     finally:
         for child in children:
             child.kill()
             child.wait()
+
+
+def _judged(storage: Storage, told: list[dict[str, Any]]) -> _Crush:
     left = table_service(storage).get_table_client("mailboxes").query_entities("RowKey lt 'due.'", select="queuedAt")
     if unmarked := sum("queuedAt" not in row for row in left):
         raise RuntimeError(f"{unmarked} mailboxes were not marked")
     woken = [each["own"] + each["woken"] for each in told]
     count = queue_service(storage).get_queue_client("mailbox-sync").get_queue_properties().approximate_message_count
-    doubles = (count or 0) - sum(each["shares"] for each in told) - len(due)
+    doubles = (count or 0) - sum(each["shares"] for each in told) - MAILBOXES
     seconds = max(each["ended"] for each in told) - told[0]["started"]
     return _Crush(round(seconds, 2), round(sum(each["cpu"] for each in told), 2), woken[-1] / sum(woken), doubles)
 
