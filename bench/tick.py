@@ -25,6 +25,8 @@ from mailsync.settings import Storage
 
 MAILBOXES = 10_000
 DUE = 100
+_MOST_ROUNDS = 2
+"""Of row `crush`, which takes more than a minute for each."""
 _TENANT = "aaaaaaaa-0000-4000-8000-00000000000a"
 _NOW = datetime.now(UTC)
 
@@ -63,7 +65,8 @@ def _tick(app: App, due: list[Mailbox]) -> tuple[float, int]:
 def crush(services: Services, number: int, say: Say) -> list[Figure]:
     """Seconds from the timer's call to the last mark: one instance, two instances. Nobody may be woken twice."""
     os.environ["REQUESTS_CA_BUNDLE"] = str(services.certificates.ca)
-    both = rounds(number, say, lambda: _crush(services, "tick"), lambda: _crush(services, "tick", "help"))
+    few = min(number, _MOST_ROUNDS)
+    both = rounds(few, say, lambda: _crush(services, "tick"), lambda: _crush(services, "tick", "help"))
     name = f"tick, {MAILBOXES} due"
     return [
         Figure(f"{name}, one instance: seconds", tuple(one.seconds for one, _ in both), Bound(most=30)),
