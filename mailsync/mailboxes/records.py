@@ -67,8 +67,8 @@ class History(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where the walk through older mail stands: newest first, by received time.
 
     `before`: messages received at or before this are still to be read (None: not begun).
-    `skip`, `anchor`: where one page was not enough for those at exactly `before`: the place and the id of the
-    last one read; `restarts`: how often it was not there.
+    `anchor`: the last message read, with which the next page begins, so that messages of one instant are not lost
+    between two pages. `skip`: messages to pass over to come to it. `restarts`: how often it was not there.
     `total`: messages in the window as Graph counted them beforehand, None where it gave no count; `read`: how
     many have been read, each once.
     `page_size`: messages to ask for while a page that fails is narrowed down, 0 for as many as usual.
@@ -105,18 +105,19 @@ class Folder(msgspec.Struct, frozen=True, omit_defaults=True):
     """The state of one followed folder.
 
     `name`: as in MAIL_FOLDERS, a well-known name or an id. `folder_id`: Graph's own id of it.
-    `since`: the start of the window. `generation`: counts enumerations; each that begins is another.
+    `since`: the start of the window. `generation`: the number of the latest enumeration, counted as each begins.
     `cursor`: the next or delta link to follow, verbatim; None: start an enumeration.
-    `enumerating`: its first round is not complete. `enumerated`: messages it has returned.
+    `enumerating`: the round that enumerates is not complete. `enumerated`: messages that it has returned.
     `filtered`: the delta query carries the window as its filter, and so is capped by Graph.
     `history`: the walk beside the delta; None: none is needed. `subscription`: Graph's push for this folder.
-    `problem`: why this mailbox's folder can't be read, a reason code; it is asked for again with each run.
+    `problem`: the reason code of a folder that cannot be read; each run asks for the folder again.
     `counted`: messages in the window as Graph counted them when the enumeration began, at `counted_at`.
     `tries`: runs in a row that came no further than the cursor. `page_size`: messages to ask for while a page
     that fails is narrowed down, 0 for as many as usual. `narrow`: delta is asked for few properties, since it
-    fails with all. `reached`: how far such an enumeration has come. `reaches`: delta follows only what was
-    received since, as it fails over a message that is older.
-    `idle`: how long this round has brought nothing new. `astray`: how often it has led nowhere.
+    fails with all of them. `reached`: the received time down to which a narrow enumeration has come. `reaches`: delta
+    follows only mail received since this time, because it fails over an older message.
+    `idle`: for how many pages this round has brought nothing new, as `sync/delta_reader.py` weighs them. `astray`: how
+    often a round has led nowhere.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """The clientState of a subscription: says whose it is, and proves that this program wrote it.
 
 Basic notifications carry no token, so this text, which Graph repeats in each of them, is all that shows that one
-is genuine: https://learn.microsoft.com/graph/change-notifications-delivery-webhooks . It is
+is genuine: https://learn.microsoft.com/graph/change-notifications-delivery-webhooks. It is
 `<key id>.<tenant id and user id, 32 bytes>.<nonce>.<HMAC-SHA256 of what stands before>`, in base64url, so nothing
 needs to be looked up to check it. It has at most 127 characters; Graph keeps 128.
 """
@@ -19,7 +19,7 @@ FindKey = Callable[[str], bytes | None]
 """`SigningKeys.find`, or `find_in_memory`."""
 
 _PURPOSE = b"siftrock-inbox-connector clientState 1\n"
-"""Signed with the text, so that a signature made for anything else is none here."""
+"""Signed together with the text, so that no signature made for another purpose is good here."""
 
 _NONCE = re.compile(r"[A-Za-z0-9_-]{1,22}")
 _FORM = re.compile(r"(([A-Za-z0-9]{1,16})\.([A-Za-z0-9_-]{43})\.[A-Za-z0-9_-]{1,22})\.[A-Za-z0-9_-]{43}")

@@ -1,8 +1,8 @@
 """How many messages on the queue one mailbox's notifications may become.
 
 A notification proves whose it is, and not that it is new: whoever has seen one can post it again, with any message
-ids in it. So a mailbox has a budget. What is over it is not queued: a hint that is queued already, and not visible
-yet, wakes a sync after it. Kept in memory, so that each instance has a budget of its own.
+ids in it. So a mailbox has a budget. A hint over the budget is not queued: another one stands for it, which is queued
+already and becomes visible later. Budgets are in memory, and each instance has its own.
 """
 
 import asyncio
@@ -17,16 +17,16 @@ from mailsync.schedule.records import Hint
 _AT_ONCE = 5
 
 _LATER = 2.0
-"""Seconds after which the hint becomes visible that stands for those after it."""
+"""Seconds after which a hint that stands for others becomes visible."""
 
 _STANDS_FOR = timedelta(seconds=1)
-"""How long it does: what it stands for had arrived at least a second before its run asks delta."""
+"""How long a hint stands for those after it: the last of them comes a second before its run asks delta."""
 
 _ENOUGH = 1_000
-"""Hints that are remembered before those are forgotten that stand for nothing more."""
+"""Standing hints in memory from which on those that stand for nothing more are forgotten."""
 
 type _Budget = tuple[str, tuple[str, ...], bool]
-"""Whose it is: a mailbox, the subscriptions of it that the hint is of, and whether their lifecycle is its subject.
+"""What has one budget: a mailbox, those subscriptions of it that a hint is of, and mail or lifecycle as its subject.
 
 Notifications of a subscription that is no more, or a flood of one kind, leave those of another alone.
 """

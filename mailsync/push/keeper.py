@@ -1,4 +1,4 @@
-"""Keeps one mailbox's subscriptions at Graph: made, renewed, made anew. What is to be done, `push` decides.
+"""Keeps one mailbox's subscriptions at Graph: made, renewed, made anew. `state.py` decides what is to be done.
 
 It runs under the mailbox's lease and before the delta, so that nothing arrives between the two unseen.
 """
@@ -39,7 +39,7 @@ _LASTING = timedelta(minutes=30)
 (https://learn.microsoft.com/graph/change-notifications-lifecycle-events)."""
 
 _OLDER_CAP = timedelta(minutes=4_230)
-"""What Graph granted at the most before it allowed seven days, and some of its pages still say
+"""The longest life that Graph granted before it allowed seven days, which some of its pages still name
 (https://learn.microsoft.com/graph/change-notifications-overview#subscription-lifetime)."""
 
 
@@ -144,9 +144,9 @@ class SubscriptionKeeper:
         return True
 
     def _create(self, hold: MailboxHold, folder: Folder, service: SubscriptionService) -> None:
-        """Graph calls this app back meanwhile. Where one is there already, it makes room.
+        """Makes the folder's subscription; Graph calls this app back meanwhile.
 
-        Its clientState is lost, or it notifies a URL of before, so it could not be used.
+        One that Graph has already is deleted: it notifies an earlier URL, or nobody knows its clientState.
         """
         nonce = self._new_nonce()
         text, key_id = client_state.make(self._keys, hold.mailbox.id, nonce)

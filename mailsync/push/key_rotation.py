@@ -1,7 +1,7 @@
 """New keys for clientStates: made when the operator asks, and by themselves each month.
 
-Two keys are kept. A subscription takes the newest when it is renewed, at the latest within days; what is still
-signed with a key that is kept no longer can only be told from a forgery by making the subscription anew.
+Two keys are kept. A subscription takes the newest when it is renewed, within days at the latest. Notifications signed
+with a key that is kept no longer cannot be told from forged ones, so that their subscription is made anew.
 """
 
 from contextlib import suppress
@@ -18,7 +18,7 @@ from mailsync.reasons import Reason
 from mailsync.telemetry import Event, emit
 
 AGE = timedelta(days=30)
-"""Of the newest key, at which another is made. Subscriptions live for a week at the most."""
+"""The age of the newest key at which another is made. Subscriptions live for a week at the most."""
 
 _KEY_DROPPED = "The key that signed the subscription is kept no longer."
 
@@ -38,7 +38,7 @@ class KeyRotation:
         return key_id
 
     def rotate_when_due(self) -> str | None:
-        """The same where the newest key is a month old, else one look at the keys. Several instances make one key."""
+        """Rotates where the newest key is older than AGE; the new id, else None. Several instances make one key."""
         key_id = self._keys.rotate_when_older(AGE)
         if key_id:
             self._follow_up(key_id)
@@ -53,7 +53,7 @@ class KeyRotation:
         emit(Event.SIGNING_KEY_ROTATED, key=key_id, degraded=orphans)
 
     def _degraded(self, mailbox: Mailbox) -> bool:
-        """Whether the mailbox has lost push by it, which its record says from now on."""
+        """Whether the mailbox has lost push by the rotation, which its record says from now on."""
 
         def reread() -> Mailbox:
             fresh = self._mailboxes.get(mailbox.id)

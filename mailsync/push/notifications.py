@@ -56,9 +56,9 @@ _Read = tuple[list[Hint], Accepted]
 class Notifications:
     """Takes what Graph posts and queues hints, on the event loop of the Functions worker.
 
-    `reader` knows how Graph writes. Signatures are checked on a thread where that may take long: many, or where a key
-    has to be got first. `keys` and
-    `queue`, which give the same one each time, are asked on one too, by the first POST: they import SDKs.
+    `reader` knows how Graph writes. Signatures are checked on a thread where that may take long: where there are many,
+    or a key has to be got first. `keys` and `queue` give the same object each time; the first POST calls them, on a
+    thread too, because they import SDKs.
     """
 
     def __init__(

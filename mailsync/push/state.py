@@ -1,7 +1,7 @@
-"""What is known of push for one mailbox, and what is to be done about it. Pure; `subscriptions` does it.
+"""What is known of push for one mailbox, and what is to be done about it. Pure; `keeper.py` does it.
 
 Push only wakes the sync sooner: a subscription that fails costs polls, never mail. The record of a folder's
-subscription says what Graph granted; the mailbox's `push` says whether it is to be relied on (see `trust`).
+subscription says what Graph granted; the mailbox's `push` says whether it is to be relied on (see `trust.py`).
 """
 
 from collections.abc import Callable, Iterable
@@ -17,7 +17,7 @@ from mailsync.push import trust
 from mailsync.schedule.records import Hint
 
 _LATE = timedelta(minutes=4)
-"""Graph tells of a message within three minutes
+"""The age at which mail that Graph has not told of counts as missed: Graph tells of a message within three minutes
 (https://learn.microsoft.com/graph/change-notifications-overview#latency)."""
 
 

@@ -55,16 +55,16 @@ def decide(mailbox: Mailbox | None, hint: Hint, now: datetime, *, token_is_elsew
 
     `token_is_elsewhere`: another instance has the mailbox's newest token in memory alone.
     """
-    # It was disconnected, or waits for its owner to connect it again, which sends a hint of its own.
+    # The mailbox is disconnected, or waits for its owner to connect it again, which sends a hint of its own.
     if mailbox is None or mailbox.state is not MailboxState.ACTIVE:
         return Skip("not_active")
     # The look was done by another run, or a run has found what it was for.
     if looks.is_over(mailbox, hint):
         return Skip("covered")
-    # A run that began later has read all that it is about, and nothing of push is left undone.
+    # A run that began later has read all that the hint is about, and nothing of push is left undone.
     if _is_covered(mailbox, hint) and not push.is_asked_for(mailbox, hint):
         return Skip("covered")
-    # Graph is left alone until then. The poll that ends the wait brings the mail, but what the hint says of
+    # Graph is left alone until `not_before`. The poll that ends the wait brings the mail, but what the hint says of
     # subscriptions is said only once.
     if mailbox.not_before and now < mailbox.not_before:
         left = (mailbox.not_before - now).total_seconds()
@@ -72,7 +72,7 @@ def decide(mailbox: Mailbox | None, hint: Hint, now: datetime, *, token_is_elsew
     # Another run has the mailbox.
     if mailbox.lease and now < mailbox.lease.expires_at:
         return _beside(mailbox.lease, hint, now)
-    # All its notifications were of subscriptions that are no more: whoever posts them again wakes nothing.
+    # All its notifications were of subscriptions that are gone: whoever posts them again wakes nothing.
     if _is_stale(mailbox, hint):
         return Skip("stale_subscription")
     # Somebody who cannot step aside waits for the mailbox: its owner, or the operator.
@@ -93,10 +93,10 @@ def _is_covered(mailbox: Mailbox, hint: Hint) -> bool:
 
 
 def _beside(lease: Lease, hint: Hint, now: datetime) -> Later:
-    # The run that has the mailbox began later and covers the hint. Should it die, this is the one that goes on.
+    # The run that has the mailbox began later and covers the hint. Should that run die, the hint starts the next.
     if hint.is_plain and hint.at + SKEW < lease.started_at:
         return Later((lease.expires_at - now).total_seconds() + 1, "in_progress")
-    # What is newer waits longer, the longer that run is at it.
+    # A newer hint waits longer, the longer that run has been at work.
     age = (now - lease.started_at).total_seconds()
     return Later(min(max(age, BRIEFLY), LONGEST), "busy")
 

@@ -40,23 +40,25 @@ FILTERED_CAP = 5_000
 (https://learn.microsoft.com/graph/delta-query-messages)."""
 
 _CLOSE_TO = 0.9
-"""This much of the cap is taken for all of it: mail goes on arriving while it is enumerated."""
+"""The part of the cap that is taken for the whole: mail goes on arriving while it is enumerated."""
 
 _OVERLAP = timedelta(days=1)
+"""How far before the last success a new enumeration begins."""
 
 _IDLE = 2_000
-"""Idleness beyond which a round is taken to have no end: 200 empty pages, or 200,000 messages all known."""
+"""Idleness beyond which a round is taken to have no end; docs/decisions.md says how much mail that lets pass."""
 _EMPTY, _KNOWN, _NEWS = 10, 1, -40
-"""What a page adds to it: one without messages, or with what an earlier one showed; one that changes nothing; news."""
+"""Idleness that a page adds: one that is empty or repeats another; one that changes nothing; one with news."""
 
 _MORE_ASKS = 2
-"""How often refused messages are asked for again at once: a fault that comes now and then is not theirs."""
+"""How often refused messages are asked for again at once, since the fault may be one that comes and goes."""
 
 ONE_BATCH = 20
-"""So many messages are one call by their ids too: https://learn.microsoft.com/graph/json-batching."""
+"""Messages that one call fetches by their ids: https://learn.microsoft.com/graph/json-batching."""
 
 _FIRST_WAIT = 60.0
 _LONGEST_WAIT = 3_600.0
+"""Seconds to wait after a round that led nowhere: the first time, and at the most."""
 
 
 class Read(NamedTuple):
@@ -99,7 +101,7 @@ class DeltaReader:
                 self._ask_for_less(error)
 
     def restart(self, *, narrow: bool = False, reaches: datetime | None = None, by_name: bool = False) -> None:
-        """Makes a new enumeration due. Where all is read it needs no more than `backfill`, or since `last_success`.
+        """Makes a new enumeration due: of the whole window, or from `backfill` or `last_success` on where all is read.
 
         `narrow`, `reaches`: as the folder is to have them. `by_name`: Graph's id of it is asked for anew.
         """
@@ -279,7 +281,7 @@ class DeltaReader:
         if tries < PATIENCE:
             self.state.become(replace(folder, tries=tries))
             raise error
-        self.state.mail.count(folder.name, folder.since)  # raises where it is not the page that Graph can't give
+        self.state.mail.count(folder.name, folder.since)  # raises where Graph fails over more than the page
         if size := smaller(folder.page_size):
             self.state.become(replace(folder, page_size=size))
             if asks_for_time(error):
@@ -293,7 +295,7 @@ class DeltaReader:
             self._leave_behind(error)
 
     def _leave_behind(self, error: MailsyncError) -> None:
-        """Nothing leads past a message: what is newer is followed from here on, what is older is history.
+        """Where nothing leads past a message: delta follows newer mail from now on, and history reads older mail.
 
         Raises where not even a delta of what is newer can be had, for then it is no message's fault.
         """
@@ -361,7 +363,7 @@ def _lacks_headers_alone(message: Message, stored: Mapping[str, StoredMessage], 
 
 
 def _wants_whole(message: Message, stored: StoredMessage | None, folder: Folder) -> bool:
-    """Whether delta's word is not enough: headers or more are missing, or it is stored in another folder."""
+    """Whether delta's word is not enough: headers or more are missing, or the row says another folder."""
     if message.removed:
         return False
     if stored is not None and stored.row_key is not None:

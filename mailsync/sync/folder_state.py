@@ -29,8 +29,9 @@ LONG_PATIENCE = 6
 """The same where nothing else shows that Graph is well: with the waits between them, a quarter of an hour."""
 
 _SMALLER = (20, 5, 1)
+"""Messages a page, one after the other, where a page cannot be had."""
 _USUAL = 100
-"""From this many messages on, a page is asked for as usual again."""
+"""Messages a page from which on as many as usual are asked for again."""
 
 
 class FolderState:
@@ -62,7 +63,7 @@ class FolderState:
         self.run.keep(folder, Written())
 
     def _unsure(self, message_id: str, error: MailsyncError) -> None:
-        """Whether a message that no enumeration has shown is there can't be told; after some tries it is left so."""
+        """Graph does not say whether an unseen message is still there; after some tries, its row is left as it is."""
         folder, walk = self.folder, self.folder.history
         walking = walk is not None and not walk.done and not folder.enumerating
         tries = 1 + (walk.tries if walk and walking else folder.tries)

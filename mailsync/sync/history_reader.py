@@ -72,7 +72,7 @@ class HistoryReader:
         return replace(self.state.folder, history=history)
 
     def _check_end(self, history: History) -> None:
-        """Comes back to an end that falls short of what had been counted and still is there; at last, tells of it."""
+        """Raises where messages that were counted, and are still there, were not shown; at last, only tells of it."""
         folder = self.state.folder
         if history.total is not None and history.read >= history.total:
             return

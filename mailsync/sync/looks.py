@@ -1,7 +1,7 @@
-"""Looking again for messages that Graph told of and delta did not show: its stores are not in step. Pure.
+"""Looking again for messages that Graph told of and delta did not show: Graph's replicas lag. Pure.
 
 A mailbox has one chain of looks, kept in its record: whatever notifications name, they add ids to it and no second
-chain. A look is a run like any other, so each run that comes between looks as well.
+chain. A look is a run like any other, so each run that comes in between is a look as well.
 """
 
 from collections.abc import Collection, Sequence
@@ -11,7 +11,7 @@ from mailsync.mailboxes.records import Looking, Mailbox
 from mailsync.schedule.records import MOST_CREATED, Hint
 
 _SECONDS = (2, 4, 8, 16, 30)
-"""Until the next look, after so many in vain. In the end the poll brings what is still missing."""
+"""Seconds until the next look, by the number of looks in vain. In the end the poll brings what is missing."""
 
 
 def awaited(mailbox: Mailbox, hint: Hint) -> list[str]:

@@ -1,8 +1,8 @@
-"""What becomes of a stored message when Graph says something of it. Pure; `sync` reads and writes around it.
+"""What becomes of a stored message when Graph says something of it. Pure; `row_writer.py` reads and writes.
 
 Two kinds of word come from Graph. A delta page is authoritative: it says what is in the folder now, in order.
-A history page is only a sighting: it was in the folder when the page was read, and delta may already have said
-more. So a sighting never overrides what delta has said of the message in the same generation.
+A history page is only a sighting: the message was in the folder when the page was read, and delta may already
+have said more. So a sighting never overrides what delta has said of the message in the same generation.
 """
 
 from dataclasses import replace
@@ -32,7 +32,7 @@ def merge(
 def _removed(stored: StoredMessage | None, message_id: str, folder: Folder, now: datetime) -> StoredMessage | None:
     seen = folder.generation
     if stored is None:
-        # History may still come upon it, out of a replica that lags: the entry without a row tells it then.
+        # History may come upon the message in a replica that lags: the entry without a row says that it is gone.
         known = StoredMessage(message_id, None, folder.folder_id or "", seen, removed_generation=seen)
         return None if folder.complete else known
     if stored.folder_id != folder.folder_id:
@@ -65,7 +65,7 @@ def _new(
 
 
 def settled(stored: StoredMessage, folder: Folder) -> bool:
-    """Whether delta has spoken of it for this folder in this generation, so that a sighting adds nothing.
+    """Whether delta has spoken of a message for this folder in this generation, so that a sighting adds nothing.
 
     What another folder's delta said is older: each run reads the deltas before it reads any history.
     """
@@ -80,7 +80,7 @@ def says_elsewhere(message: Message, folder: Folder) -> bool:
 
 
 def _is_elsewhere(stored: StoredMessage, message: Message, folder: Folder) -> bool:
-    """Whether a word of this folder is late: the message is stored in another one, and itself says not here."""
+    """Whether this folder's word is late: the message is stored in another one, and itself does not name this one."""
     return stored.folder_id != folder.folder_id and says_elsewhere(message, folder)
 
 

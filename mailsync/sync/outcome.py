@@ -10,7 +10,7 @@ from mailsync.push import state as push
 from mailsync.sync.run import Limits
 
 _GRACE = timedelta(minutes=2)
-"""The schedule takes up again what a lost hint should have gone on with, this long after it was due."""
+"""How long after a hint is due the schedule wakes the mailbox all the same, for the hint may be lost."""
 
 
 def succeeded(
@@ -75,7 +75,7 @@ def is_lasting(mailbox: Mailbox, *, now: datetime, limits: Limits) -> bool:
 
 
 def lost_grant(mailbox: Mailbox, *, error: MailsyncError, now: datetime, granted_at: datetime | None) -> Mailbox:
-    """The owner must connect again, unless they have since `granted_at`, when the run began."""
+    """The owner must connect again, unless they have since the consent of the run, which was at `granted_at`."""
     if mailbox.granted_at != granted_at:
         return replace(mailbox, next_poll_at=now)
     lost = push.lost(_with_error(mailbox, error.reason, error.message, now), error.reason)

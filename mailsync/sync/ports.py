@@ -44,8 +44,8 @@ class MailService(Protocol):
     def headers(self, folder: str, received: Mapping[str, datetime]) -> Mapping[str, Message]:
         """Headers alone of messages of a folder, by id with the time each was received, a hundred or so a call.
 
-        It gives up where it would cost more calls than asking by ids: some may be missing, and all are where lists
-        show no headers. A message that has none is among those that are found.
+        It stops where lists cost more calls than asking by ids, so some may be missing; all are where lists show no
+        headers. A message that has no headers is among those that are found.
         """
         ...
 

@@ -108,9 +108,9 @@ class HistoryPage:
 class Fetched:
     """What came of asking for messages by id: `found` ones, and why others were `refused`.
 
-    A message in neither is no more. A refusal is a word about that message, and none about its mailbox, whatever
-    its class; only `graph_throttled` is none about the message: Graph wants to be left alone, and was not asked
-    for what is left.
+    A message in neither is gone. A refusal concerns that message and not its mailbox, whatever the class of the
+    error. Only `graph_throttled` does not concern the message: Graph wants to be left alone, and was not asked for
+    the rest.
     """
 
     found: Mapping[str, Message] = field(default_factory=dict)
@@ -121,8 +121,8 @@ class Fetched:
 class StoredMessage:
     """What the table holds of one message.
 
-    `row_key` is None for a removal that came before the message itself (see `merge`).
-    `generation`: when it was last seen; `removed_generation`: when it was seen removed, 0 for never.
+    `row_key` is None for a removal that came before the message itself (see `merge.py`).
+    `generation`: that in which it was last seen; `removed_generation`: that in which it was seen removed, 0 for none.
     `content`, `synced_at` (when the row last changed) and `removed_at` (when the removal was learned of) are the
     row's; they are left at their defaults where it was not read whole.
     `others`: columns of the row that are not this version's, as the store has them; they stay as they are.

@@ -49,7 +49,7 @@ class RowWriter:
         self._clock = clock
 
     def find(self, messages: Iterable[Message]) -> dict[str, StoredMessage]:
-        """What is stored of these messages, whole, as far as their times lead to it; the write tells what is missed."""
+        """What is stored of these messages, whole, as far as their times lead there; a write finds out the rest."""
         sought = _sought(messages)
         return self._messages.find(self._mailbox_id, sought) if sought else {}
 
@@ -63,7 +63,7 @@ class RowWriter:
         return stored | (self._messages.find(self._mailbox_id, unsettled) if unsettled else {})
 
     def _find_anew(self, messages: Iterable[Message]) -> dict[str, StoredMessage]:
-        """The same by id, where the times have led to nothing."""
+        """What is stored of these messages, by id where their times lead to nothing."""
         stored = self.find(messages)
         missing: dict[str, datetime | None] = {message.id: None for message in messages if message.id not in stored}
         return stored | (self._messages.find(self._mailbox_id, missing) if missing else {})
@@ -90,8 +90,8 @@ class RowWriter:
     ) -> Written:
         """Marks removed what is stored of the folder's window and its latest enumeration has not shown.
 
-        Each is asked for by its id first, since an enumeration may have left out what is there. `hold` is called
-        before each batch, for there may be many; `refused` with what Graph refuses, which then stays as it is.
+        Each message is asked for by its id first, since an enumeration may have left out one that is there. `hold` is
+        called before each batch, for there may be many; `refused` for what Graph refuses, whose row stays as it is.
         """
         unseen = self._messages.unseen(self._mailbox_id, folder.folder_id or "", folder.generation, folder.since)
         written = Written()
@@ -109,7 +109,7 @@ class RowWriter:
         return written
 
     def _store(self, entries: list[StoredMessage], *, proven: bool) -> list[StoredMessage]:
-        """Writes entries; those written. A row that storage refuses must not stop the mail behind it.
+        """Writes entries; returns those written. A row that storage refuses must not stop the mail behind it.
 
         `proven`: others of the page are in the table. Where neither that nor another entry shows that storage
         takes rows at all, it is no single row's fault, and the refusal is raised.

@@ -139,7 +139,7 @@ class Synchronizer:
             self._succeeded(run) if done else self._to_be_continued(run, hint)
 
     def _worked(self, run: Run, hint: Hint) -> bool:
-        """`_work`, and whatever becomes of it, the end of the run for its tokens."""
+        """Does `_work`; however that ends, notes whether the vault has yet to take a token."""
         try:
             return self._work(run, hint)
         finally:
@@ -190,7 +190,7 @@ class Synchronizer:
             self._queue.send(look, (looking.due_at - now).total_seconds())
 
     def _looking(self, run: Run) -> Looking | None:
-        """What is to be looked for again of that which Graph told of and this run has not come upon."""
+        """The chain of looks for messages that Graph told of and this run has not come upon; None for none."""
         missing = run.awaited
         if unknown := looks.unknown(run.mailbox, missing):
             with suppress(RetryLater):  # a look too many is no reason for a run to fail that has read everything
@@ -222,8 +222,8 @@ class Synchronizer:
                 return self._lost_grant(run, error)
             ended = partial(outcome.denied, error=error, now=now, delay=delay)
         run.hold.release(lambda mailbox: ended(cleared(mailbox)))
-        # Its own from now on: the subscription that woke it may be another by then. A second over, so that it does
-        # not come before its time.
+        # Without nonces, because the subscription that woke the run may be another by then; a second late, so that it
+        # does not come before `not_before`.
         self._queue.send(msgspec.structs.replace(hint, nonces=()), delay + 1)
         passing = isinstance(error, RetryLater | AccessDenied) and mailbox.failures < _WORRYING
         event = Event.SYNC_DEFERRED if passing else Event.SYNC_FAILED

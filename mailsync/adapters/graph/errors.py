@@ -32,9 +32,9 @@ _LOST = {"syncstatenotfound", "resyncrequired", "syncstateinvalid"}
 _NO_MAILBOX = {"mailboxnotenabledforrestapi", "mailboxnotsupportedforrestapi", "errormailboxnotfound"}
 _NO_MAILBOX |= {"errornonexistentmailbox", "errornomailbox", "errorinvalidmailbox"}
 _NO_MAILBOX |= {"organizationfromtenantguidnotfound", "errorinvaliduser"}
-"""Users without an Exchange Online mailbox get one or another of them from one day to the next."""
+"""Codes for users without an Exchange Online mailbox, who get one or another from one day to the next."""
 _NO_RESOURCE = "resourcenotfound"
-"""Another of them, but where a message or a delta link is asked for it may be that which is gone."""
+"""Another such code; but where a message or a delta link was asked for, that may be what is gone."""
 _NO_FOLDER = {"erroritemnotfound", "errorfoldernotfound", "errorparentfoldernotfound", "errorinvalididmalformed"}
 _BUSY = {"errorserverbusy", "errormailboxmoveinprogress", "errormailboxstoreunavailable", "errorconnectionfailed"}
 _DENIED = {"erroraccessdenied", "accessdenied", "authorization_requestdenied"}
@@ -124,7 +124,8 @@ def error_of(operation: str, answer: Answer, now: datetime, *, filtered: bool = 
     if answer.status == 403 and lower in _DENIED:
         return AccessDenied(Reason.ACCESS_DENIED, f"{said}; access to the mailbox is denied to its user")
     if answer.status == 403:
-        # A gateway's page, an empty code or UnknownError: reported to pass by itself, or with another token.
+        # A gateway's page, or {"error": {"code": "UnknownError", "message": ""}}, or an empty code: reported to pass by
+        # itself, or with another token.
         return GraphForbidden(said, retry_after(answer.headers, now))
     if _is_foreign(operation, answer, code):
         return GraphUnavailable(said, retry_after(answer.headers, now))

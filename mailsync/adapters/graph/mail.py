@@ -24,7 +24,8 @@ _BATCH = 20
 """Requests that one batch may hold: https://learn.microsoft.com/graph/json-batching."""
 _LEAST_OF_DELTA = 1
 _LEAST_OF_HISTORY = 2
-"""Its next page begins with the last message of this one: a page of that alone would lead nowhere."""
+"""Messages of the smallest pages. A page of history begins with the last message of the one before, which alone
+would lead nowhere."""
 _SPARE = 25
 """Messages that a list of headers may hold beside those that are wanted."""
 _HEADERS = "receivedDateTime,internetMessageHeaders"
@@ -79,7 +80,7 @@ class GraphClient:
     def count(self, folder: str, since: datetime, until: datetime | None = None) -> int | None:
         """GET …/messages with $count: https://learn.microsoft.com/graph/query-parameters#count-parameter.
 
-        With a filter it is reported to be -1 at times: https://github.com/microsoftgraph/microsoft-graph-docs/issues/3848
+        With a filter, `"@odata.count": -1` is reported at times: https://github.com/microsoftgraph/microsoft-graph-docs/issues/3848
         """
         window = _encode(_window(since, until))
         raw = self._transport.get("count", f"{_folder(folder)}/messages?$select=id&$filter={window}&$count=true&$top=1")

@@ -1,7 +1,7 @@
 """What Graph says of messages: its JSON as typed structs, and their conversion to the program's own messages.
 
 https://learn.microsoft.com/graph/api/resources/message. An odd property costs that property alone and never a
-message; how, `mailsync/json_reader.py` says.
+message (`mailsync/adapters/json_reader.py`).
 """
 
 import logging
@@ -26,10 +26,10 @@ NARROW_SELECT = (
     "internetMessageId,conversationId,parentFolderId,receivedDateTime,sentDateTime,subject,from,importance,isRead,"
     "hasAttachments"
 )
-"""What a message can be shown with although its content can't be converted."""
+"""The properties that Graph can show of a message although it cannot convert the content."""
 
 _NO_YEAR = 1
-"""Outlook gives a time that is missing as 0001-01-01T00:00:00Z."""
+"""The year of a time that is missing: `"sentDateTime": "0001-01-01T00:00:00Z"`."""
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +69,11 @@ _People = list[WireRecipient] | None | UnsetType
 
 
 class WireMessage(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """A message, or the part of one that an update mentions: what is absent stays UNSET."""
+    """A message, or the part of one that delta mentions: what is absent stays UNSET.
+
+    Delta tells of a read message as `{"id": "AAMk…", "isRead": true}`, of one that has left the folder as
+    `{"id": "AAMk…", "@removed": {"reason": "deleted"}}`.
+    """
 
     id: str | None = None
     removed: Any = msgspec.field(name="@removed", default=None)

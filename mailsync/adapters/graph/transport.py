@@ -39,11 +39,12 @@ https://learn.microsoft.com/graph/outlook-immutable-id, https://learn.microsoft.
 _WAITS = (0.5, 2.0)
 """Seconds before the second and the third try, where Graph names none; there is no fourth."""
 _LONGEST_WAIT = 5.0
+"""Seconds of one wait in place, at the most; a longer one is the caller's."""
 _BUSY = 5.0
 """Seconds after which a worker that is full of mail is tried again."""
 _FEWEST = 2
-"""Messages of a page of history, which can't have fewer. With more of them, an answer may have half as many bytes:
-what it has beyond that is better asked for in two."""
+"""Messages of the smallest page of history. The answer to a larger one may have half of ANSWER_LIMIT in bytes: more
+than that is better asked for in two pages."""
 _SMALLER = (20, 5)
 """Messages a page where the usual number is too large an answer."""
 
