@@ -14,7 +14,7 @@ import requests.utils
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 from azure.core.pipeline.transport import RequestsTransport
 
-from mailsync.adapters.deadlines import DeadlineAdapter
+from mailsync.adapters.deadlines import DeadlineAdapter, Session
 from mailsync.adapters.http import retry_after
 from mailsync.errors import MailsyncError, Misconfigured, Rejected, RetryLater, StaleWrite, Throttled
 from mailsync.reasons import Reason
@@ -167,7 +167,7 @@ def code_of(error: AzureError) -> str:
 @cache
 def session() -> requests.Session:
     """The process's one session for the SDK's clients."""
-    shared = requests.Session()
+    shared = Session()
     for scheme in ("https://", "http://"):  # the identity endpoint of a real instance is plain HTTP on its loopback
         shared.mount(scheme, DeadlineAdapter(pool_connections=8, pool_maxsize=32))
     # The SDK sets the header itself; with an `auth` present, requests does not look into .netrc files for another.

@@ -1,4 +1,4 @@
-"""HTTP answers of `requests` that end in time: a peer that sends a byte now and then holds nobody.
+"""HTTP answers of `requests` that end in time and lead nowhere: a peer that sends a byte now and then holds nobody.
 
 The timeout that `requests` takes is between two bytes, of headers and body alike, so that one byte in time keeps an
 answer going for ever. Here the whole of it, from the status line on, has PATIENCE times as long.
@@ -18,6 +18,18 @@ import urllib3.connectionpool
 
 PATIENCE = 4
 """The time of a whole answer, as a multiple of the longest wait between two of its bytes."""
+
+
+class Session(requests.Session):
+    """A session for which a redirect is an answer like any other.
+
+    `requests` itself, told not to follow one, still reads its body to the end, whatever size it has, and takes its
+    Location apart, which may raise what nobody expects.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - the name is given
+        """None: no answer leads anywhere."""
+        return None
 
 
 class DeadlineAdapter(requests.adapters.HTTPAdapter):

@@ -5,7 +5,6 @@
 
 import io
 import logging
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -57,11 +56,9 @@ class Answer:
 @cache
 def session() -> "requests.Session":
     """The session of this process, which threads share: connections are pooled by host, cookies never kept."""
-    import requests
+    from mailsync.adapters.deadlines import DeadlineAdapter, Session
 
-    from mailsync.adapters.deadlines import DeadlineAdapter
-
-    shared = requests.Session()
+    shared = Session()
     shared.mount("https://", DeadlineAdapter(pool_connections=4, pool_maxsize=32))
     shared.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return shared
@@ -109,9 +106,10 @@ def call(
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """The Retry-After header as seconds from `now`; None where there is none. `headers` have lower-case names.
+    """The Retry-After header as seconds from `now`; None where it names no time. `headers` have lower-case names.
 
-    It holds seconds or an HTTP-date: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
+    Neither does one that has passed, or lies more than a day ahead: the first would have a service that is away asked
+    without a pause, the second would stop a mailbox for what one answer says. It holds seconds or an HTTP-date: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
     """
     text = headers.get("retry-after", "").strip()
     try:
@@ -121,7 +119,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
             seconds = (parsedate_to_datetime(text) - now).total_seconds()
         except (ValueError, TypeError):
             return None
-    return min(max(seconds, 0.0), _LONGEST_WAIT) if math.isfinite(seconds) else None
+    return seconds if 0 < seconds <= _LONGEST_WAIT else None
 
 
 def _whole(response: "requests.Response", limit: int, *, cut: bool) -> bytes:

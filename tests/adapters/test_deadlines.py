@@ -1,7 +1,10 @@
 """A peer that trickles its answer holds nobody: headers or body, plain or TLS, whoever the client is."""
 
+import contextlib
 import json
+import socket
 import ssl
+import threading
 
 import pytest
 import requests
@@ -142,3 +145,45 @@ def test_the_vault_is_unavailable_then(trusted, tls, answer, monkeypatch):
         with pytest.raises(RetryLater) as error:
             vault.get("name", within=0.1)
     assert error.value.reason == "key_vault_unavailable"
+
+
+@pytest.fixture
+def redirect():
+    """Serves one redirect with a body of 64 MiB, and says how much of it was taken."""
+    taken = [0]
+
+    def serve(location):
+        head = b"HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: %d\r\n\r\n" % (location, SIZE)
+        wire, _ = listener.accept()
+        with contextlib.suppress(OSError), wire:
+            wire.recv(4096)
+            wire.sendall(head)
+            while taken[0] < SIZE:
+                taken[0] += wire.send(b"x" * 65536)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threads = []
+
+        def begin(location):
+            threads.append(threading.Thread(target=serve, args=(location,)))
+            threads[-1].start()
+            return f"http://localhost:{listener.getsockname()[1]}", taken
+
+        yield begin
+        for thread in threads:
+            thread.join(20)
+
+
+SIZE = 64 * 1024 * 1024
+
+
+@pytest.mark.parametrize("location", [b"http://[", b"/\xff", b"/elsewhere"])
+def test_a_redirect_is_an_answer_like_any_other(redirect, location):
+    address, taken = redirect(location)
+    own = http.session()
+    with deadlines.Session() as session:
+        assert type(own) is type(azure_sdk.session()) is type(session)
+        session.mount("http://", deadlines.DeadlineAdapter())
+        with pytest.raises(http.TooLarge):
+            http.call(session, "GET", address, limit=1024)
+    assert taken[0] < SIZE
