@@ -17,7 +17,17 @@ from typing import NamedTuple, NoReturn
 from msgspec import UNSET
 
 from mailsync.clock import Clock
-from mailsync.errors import FilterRefused, FolderUnfinished, ForeignLink, MailsyncError, Rejected, RetryLater
+from mailsync.errors import (
+    AccessDenied,
+    FilterRefused,
+    FolderUnfinished,
+    ForeignLink,
+    GraphForbidden,
+    GraphUnavailable,
+    MailsyncError,
+    Rejected,
+    RetryLater,
+)
 from mailsync.mailboxes.records import Folder, History
 from mailsync.reasons import Reason
 from mailsync.sync.folder_state import (
@@ -137,13 +147,25 @@ class DeltaReader:
         folder = self.state.folder
         folder_id = folder.folder_id or self.state.mail.folder_id(folder.name)
         at = whole_seconds(self.clock())
-        total = self.state.mail.count(folder.name, folder.since)
+        total = self._count()
         beside = total is None or total >= FILTERED_CAP * _CLOSE_TO or folder.reaches is not None
         begun = replace(folder, folder_id=folder_id, generation=folder.generation + 1, enumerating=True, enumerated=0)
         history = History(total=total) if beside else None
         self.state.become(replace(begun, counted=total, counted_at=at, history=history))
         self._begun = True
         self.state.run.save()
+
+    def _count(self) -> int | None:
+        """The messages in the window; None where Graph does not say, or does not count although it was asked often."""
+        folder = self.state.folder
+        try:
+            return self.state.mail.count(folder.name, folder.since)
+        except (AccessDenied, GraphForbidden):
+            return None  # where the mail is denied too, that is seen at once
+        except MailsyncError as error:
+            if not is_of_the_page(error) or folder.tries + 1 < PATIENCE:
+                raise
+            return None
 
     def _fetch_first(self) -> DeltaPage:
         folder = self.state.folder
@@ -180,11 +202,10 @@ class DeltaReader:
         listed = self._listed([m for m in page.messages if m.id in wanted and _lacks_headers_alone(m, stored, folder)])
         fetched = self._fetched([id_ for id_ in wanted if id_ not in listed], alone=len(page.messages) == 1)
         found = {**listed, **fetched.found}
-        return Read(
-            replace(page, messages=tuple(completed(m, found) for m in page.messages)),
-            stored,
-            Fetched(found, fetched.refused),
-        )
+        whole = tuple(completed(message, found) for message in page.messages)
+        # One without a time has no place in the table, and must not be passed over without a word.
+        timeless = {m.id: _timeless() for m in whole if m.id in found and m.received is None and not _row(m, stored)}
+        return Read(replace(page, messages=whole), stored, Fetched(found, {**fetched.refused, **timeless}))
 
     def _listed(self, messages: list[Message]) -> Mapping[str, Message]:
         """The headers of these, as far as lists show them. Whatever is the matter with a list, ids are another way."""
@@ -212,6 +233,9 @@ class DeltaReader:
             return Fetched()
         try:
             return self.state.mail.messages(ids)
+        except (AccessDenied, GraphForbidden) as error:
+            # The page itself has just been given, so this is no word about the mailbox.
+            return Fetched(refused=dict.fromkeys(ids, error))
         except MailsyncError as error:
             if not alone or not is_of_the_page(error):
                 raise
@@ -350,6 +374,15 @@ def _after(folder: Folder, page: DeltaPage) -> Folder:
     if page.last:
         after = replace(after, enumerating=False, page_size=0, reached=None, idle=0, astray=0)
     return after
+
+
+def _row(message: Message, stored: Mapping[str, StoredMessage]) -> str | None:
+    entry = stored.get(message.id)
+    return entry.row_key if entry else None
+
+
+def _timeless() -> GraphUnavailable:
+    return GraphUnavailable("messages: a message came without the time at which it was received")
 
 
 def _falls_short(folder: Folder, enumerated: int) -> bool:

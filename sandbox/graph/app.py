@@ -220,6 +220,8 @@ class Graph:
             case "folder":
                 return graph_mail.folder(call, root, folder)
             case "messages":
+                if "$count" not in call.query and self._take(astray.LIST_REPEATED, call, operation):
+                    call = astray.from_the_start(call)
                 return graph_mail.messages(call, root, folder, self._check_page)
             case "delta" if astray.is_endless(call):
                 return astray.endless(call, root)

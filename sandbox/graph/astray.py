@@ -1,6 +1,7 @@
 """Pages whose count or link is not what Graph's documents promise, as it has been seen to give them."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +22,12 @@ ENDLESS = register(
     "Delta answers an empty page whose next link leads to another such page, and so on for ever",
     address=None,
 )
+
+LIST_REPEATED = register(
+    "list-repeated", "Lists of messages begin again with their first page, wherever they are asked for", address=None
+)
+TIMELESS = register("received-missing", "Messages come without the time at which they were received", address=None)
+SWAPPED = register("batch-swapped", "Each part of a batch holds the answer to another part", address=None)
 
 _NEXT, _DELTA, _COUNT = "@odata.nextLink", "@odata.deltaLink", "@odata.count"
 _TURN = "$turn"
@@ -65,6 +72,28 @@ def foreign(body: Mapping[str, Any], root: str, host: str) -> dict[str, Any]:
     }
 
 
+def timeless(content: Any) -> Any:
+    """The same without any time of receipt."""
+    if isinstance(content, list):
+        return [timeless(each) for each in content]
+    if isinstance(content, Mapping):
+        return {name: timeless(each) for name, each in content.items() if name != "receivedDateTime"}
+    return content
+
+
+def swapped(body: Mapping[str, Any]) -> dict[str, Any]:
+    """A batch whose parts have changed places."""
+    parts = body["responses"]
+    bodies = [part["body"] for part in parts]
+    return {**body, "responses": [{**part, "body": bodies[place - 1]} for place, part in enumerate(parts)]}
+
+
+def from_the_start(call: Call) -> Call:
+    """The call as if it asked for the first page of its folder."""
+    left = {name: value for name, value in call.query.items() if name not in ("$skip", "$filter")}
+    return replace(call, query=left)
+
+
 def led_astray(answer: Answer, call: Call, operation: str, root: str, take: Take) -> Answer:
     """The answer as ordered faults have it."""
     body = answer.body
@@ -78,6 +107,10 @@ def led_astray(answer: Answer, call: Call, operation: str, root: str, take: Take
         body = uncounted(body, fault["value"])
     if operation == "messages" and _NEXT in body and take(UNLINKED):
         body = unlinked(body)
+    if operation == "batch" and take(SWAPPED):
+        body = swapped(body)
+    if operation in ("batch", "delta", "messages") and take(TIMELESS):
+        body = timeless(body)
     return Answer(answer.status, body, answer.headers)
 
 

@@ -77,9 +77,10 @@ def _said(answer: Answer) -> _Inner:
 
 
 def is_missing(answer: Answer) -> bool:
-    """Whether the answer says that one message is gone, and nothing worse. A 404 without a code is not Graph's."""
+    """Whether the answer says that one message is gone: with 404 a mailbox may be, or nothing be said at all."""
     code = code_of(answer).lower()
-    return code == "erroritemnotfound" or (answer.status == 404 and code not in {"", *_NO_MAILBOX})
+    gone = answer.status == 404 and code.endswith("notfound") and code not in _NO_MAILBOX
+    return gone or code == "erroritemnotfound"
 
 
 def _is_foreign(operation: str, answer: Answer, code: str) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -30,6 +30,8 @@ _SPARE = 25
 """Messages that a list of headers may hold beside those that are wanted."""
 _HEADERS = "receivedDateTime,internetMessageHeaders"
 _NEWEST_FIRST = "$orderby=receivedDateTime%20desc"
+_LAST_SECOND = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+"""Of the calendar: nothing can be asked for as earlier than the next one."""
 
 
 class _Id(msgspec.Struct, frozen=True):
@@ -189,16 +191,19 @@ class GraphClient:
             outcomes = self._outcomes(list(passing))
 
     def _outcomes(self, ids: Sequence[str]) -> dict[str, Message | MailsyncError | None]:
-        return {message_id: self._outcome(answer) for message_id, answer in self._ask(ids).items()}
+        return {message_id: self._outcome(message_id, answer) for message_id, answer in self._ask(ids).items()}
 
-    def _outcome(self, answer: Answer | MailsyncError) -> Message | MailsyncError | None:
-        """The message that a part of a batch holds, why it holds none, or None where the message is no more."""
+    def _outcome(self, message_id: str, answer: Answer | MailsyncError) -> Message | MailsyncError | None:
+        """The message that a part of a batch holds, why it holds none, or None where the message is no more.
+
+        Another message than was asked for is none: its content would be stored as this one's.
+        """
         if isinstance(answer, MailsyncError):
             return answer
         if answer.status == 200:
             with suppress(json_reader.Unreadable):
                 message = wire.message(answer.body)
-                if message.id:
+                if message.id == message_id:
                     return wire.to_message(message)
         return None if is_missing(answer) else error_of("messages", answer, self._shared.clock())
 
@@ -232,9 +237,9 @@ class GraphClient:
         """The one place that reads paging links: a page has either, and both lead back to the endpoint."""
         page = read_answer(operation, raw, wire.page)
         link = page.next_link or page.delta_link
-        if link is None:
+        if not link:
             raise GraphUnavailable(f"{operation}: the page has neither a next nor a delta link")
-        return DeltaPage(wire.to_messages(page.value), self._shared.own(link), page.next_link is None)
+        return DeltaPage(wire.to_messages(page.value), self._shared.own(link), link == page.delta_link)
 
 
 def _headers_of(message: Message) -> Content:
@@ -256,7 +261,7 @@ def _wait(error: RetryLater) -> float:
 
 def _window(since: datetime, until: datetime | None) -> str:
     window = f"receivedDateTime ge {time_text(since)}"
-    if until is not None:
+    if until is not None and until < _LAST_SECOND:
         window += f" and receivedDateTime lt {time_text(until.replace(microsecond=0) + timedelta(seconds=1))}"
     return window
 

@@ -45,6 +45,8 @@ _BUSY = 5.0
 _FEWEST = 2
 """Messages of the smallest page of history. The answer to a larger one may have half of ANSWER_LIMIT in bytes: more
 than that is better asked for in two pages."""
+_LONGEST_LINK = 16_000
+"""Characters of a link: it is kept in the mailbox's record, a property of which has twice as many at the most."""
 _SMALLER = (20, 5)
 """Messages a page where the usual number is too large an answer."""
 
@@ -219,7 +221,7 @@ class Waits:
 
 def _leads_to(endpoint: str, link: str) -> bool:
     """Same scheme, host and port, below the same path, and nothing that two parsers might read differently."""
-    if not re.fullmatch(r"[!-\[\]-~]+", link):
+    if len(link) > _LONGEST_LINK or not re.fullmatch(r"[!-\[\]-~]+", link):
         return False
     try:
         ours, theirs = urlsplit(endpoint), urlsplit(link)

@@ -26,7 +26,7 @@ from mailsync.errors import (
     Throttled,
     TokenRefused,
 )
-from mailsync.sync.records import Content, Fetched, Header, Message
+from mailsync.sync.records import Content, DeltaPage, Fetched, Header, Message
 from tests.adapters.stub_transport import Reply, stub_session
 
 PREFERENCES = 'IdType="ImmutableId", outlook.body-content-type="html"'
@@ -117,6 +117,22 @@ def test_a_link_away_from_the_endpoint_is_refused_before_anything_is_sent(link):
     with pytest.raises(Rejected, match="foreign_link"):
         client.follow_delta(link)
     assert client.wire.seen == []
+
+
+@pytest.mark.parametrize("next_link", ["", DELTA_LINK, None])
+def test_a_page_whose_next_link_is_empty_or_the_delta_link_is_the_last(next_link):
+    page = Client(Reply(200, {"value": [], "@odata.nextLink": next_link, "@odata.deltaLink": DELTA_LINK}))
+    assert page.start_delta("inbox", NOW) == DeltaPage((), DELTA_LINK, last=True)
+
+
+def test_a_page_whose_links_are_both_empty_is_no_page():
+    with pytest.raises(RetryLater, match="graph_unavailable"):
+        Client(Reply(200, {"value": [], "@odata.nextLink": "", "@odata.deltaLink": ""})).start_delta("inbox", NOW)
+
+
+def test_a_link_that_no_record_could_keep_is_refused():
+    with pytest.raises(Rejected, match="foreign_link"):
+        Client(Reply(200, {"value": [], "@odata.nextLink": DELTA_LINK + "x" * 30_000})).start_delta("inbox", NOW)
 
 
 def test_a_page_with_a_foreign_link_is_refused():
@@ -222,7 +238,15 @@ def test_a_400_without_a_filter_is_no_matter_of_the_filter():
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("77", 77), ("Fri, 02 Jan 2026 03:05:05 GMT", 60), ("-3", 0), ("99999999", 86_400), ("soon", None), ("nan", None)],
+    [
+        ("77", 77),
+        ("Fri, 02 Jan 2026 03:05:05 GMT", 60),
+        ("-3", None),
+        ("0", None),
+        ("99999999", None),
+        ("soon", None),
+        ("nan", None),
+    ],
 )
 def test_retry_after_is_seconds_or_a_date(header, seconds):
     replies = [refusal(429, headers={"Retry-After": header})] * 3
@@ -521,6 +545,12 @@ def test_lists_without_headers_are_no_word_about_them_and_single_messages_withou
     assert len(shown) == 30
 
 
+def test_the_last_second_of_the_calendar_bounds_nothing():
+    client = Client(Reply(200, {"value": []}))
+    client.history("inbox", NOW, datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), 0)
+    assert client.query["$filter"] == "receivedDateTime ge 2026-01-02T03:04:05Z"
+
+
 def test_messages_go_in_batches_of_twenty():
     def answer(request):
         asked = json.loads(request.body)["requests"]
@@ -568,6 +598,8 @@ def part(status, code=None, **error):
         (part(403, "ErrorInvalidLicense"), LicenseLapsed, "license_lapsed"),
         (part(404, "MailboxNotEnabledForRESTAPI"), Rejected, "mailbox_not_enabled"),
         (part(404), GraphUnavailable, "graph_unavailable"),
+        (part(404, "UnknownError"), GraphRefused, "graph_refused"),
+        ({"status": 200, "body": {"id": "m1", "subject": "another's"}}, GraphUnavailable, "graph_unavailable"),
         ({"status": 404, "body": "<html>Not found</html>"}, GraphUnavailable, "graph_unavailable"),
         ({"status": 412, "body": "<html>Precondition</html>"}, GraphUnavailable, "graph_unavailable"),
         (part(401, "InvalidAuthenticationToken"), TokenRefused, "graph_unauthorized"),
@@ -631,6 +663,18 @@ def test_where_graph_is_asked_too_much_no_further_batch_is_asked():
 def test_an_entry_that_the_batch_forgot_is_asked_again():
     client = Client(Reply(200, {"responses": []}), batch({"status": 200, "body": {"id": "a"}}))
     assert set(client.messages(["a"]).found) == {"a"}
+
+
+@pytest.mark.parametrize("code", ["ErrorItemNotFound", "itemNotFound", "ResourceNotFound"])
+def test_a_message_that_is_gone_is_so_in_any_of_its_codes(code):
+    assert Client(batch(part(404, code))).messages(["m1"]) == Fetched()
+
+
+def test_parts_of_a_batch_that_have_changed_places_are_no_messages():
+    there = [{"id": name, "subject": name} for name in ("m1", "m2")]
+    swapped = batch(*({"status": 200, "body": body} for body in reversed(there)))
+    fetched = Client(swapped, swapped, batch(*({"status": 200, "body": body} for body in there))).messages(["m1", "m2"])
+    assert {name: message.content.subject for name, message in fetched.found.items()} == {"m1": "m1", "m2": "m2"}
 
 
 def test_no_ids_no_request():

@@ -195,6 +195,9 @@ HABITS = [
     ("graph-unauthorized", 6, {}),
     ("access-denied", 2, {"code": "ErrorInvalidLicense"}),
     ("graph-outage", 30, {}),
+    ("list-repeated", 3, {}),
+    ("received-missing", 3, {}),
+    ("batch-swapped", 3, {}),
 ]
 
 

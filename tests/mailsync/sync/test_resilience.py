@@ -8,11 +8,19 @@ import msgspec
 import pytest
 from msgspec import UNSET
 
-from mailsync.errors import AccessDenied, ForeignLink, GraphRefused, GraphUnavailable, Rejected, Throttled
+from mailsync.errors import (
+    AccessDenied,
+    ForeignLink,
+    GraphForbidden,
+    GraphRefused,
+    GraphUnavailable,
+    Rejected,
+    Throttled,
+)
 from mailsync.mailboxes.records import MailboxState
 from mailsync.mailboxes.status import mailbox_lines
 from mailsync.sync import delta_reader
-from mailsync.sync.records import DeltaPage, Fetched, HistoryPage
+from mailsync.sync.records import DeltaPage, Fetched, HistoryPage, Message
 from mailsync.sync.run import Limits
 from tests.fakes.mail_service import FakeMailService
 from tests.mailsync.world import START, World
@@ -221,7 +229,124 @@ def test_an_unreadable_message_in_history_costs_only_itself(helps, small_cap, lo
     assert world.mailbox.problem == ""
 
 
+@dataclass
+class Timeless(FakeMailService):
+    """Some messages come without the time at which they were received, whichever way they are asked for."""
+
+    timeless: set[str] = field(default_factory=set)
+
+    def _without(self, page):
+        return replace(page, messages=tuple(map(self._bare, page.messages)))
+
+    def _bare(self, message: Message) -> Message:
+        if message.id not in self.timeless:
+            return message
+        return replace(message, content=msgspec.structs.replace(message.content, received=UNSET))
+
+    def start_delta(self, *args, **more) -> DeltaPage:
+        return self._without(super().start_delta(*args, **more))
+
+    def history(self, *args, **more) -> HistoryPage:
+        return self._without(super().history(*args, **more))
+
+    def messages(self, ids: Sequence[str]) -> Fetched:
+        fetched = super().messages(ids)
+        return Fetched({id_: self._bare(message) for id_, message in fetched.found.items()}, fetched.refused)
+
+
+@pytest.mark.parametrize("place", [1, 40])
+def test_a_message_without_a_time_is_told_and_the_others_are_read(place, small_cap, log):
+    service = Timeless(cap=20)
+    world = World(service=service)
+    ids = deliver(world, 50)
+    service.timeless = {ids[place]}
+    world.poll()
+    assert set(ids) - world.rows().keys() == {ids[place]}
+    [told] = {line.split(" detail=")[0] for line in events(log, "message_refused")}
+    assert told.endswith(f"message={ids[place]} stored=false reason=graph_unavailable")
+    assert world.mailbox.last_error is None
+
+
+def test_a_message_that_gets_its_time_when_it_is_fetched_is_stored(small_cap, log):
+    class Fetchable(Timeless):
+        def messages(self, ids: Sequence[str]) -> Fetched:
+            return FakeMailService.messages(self, ids)
+
+    service = Fetchable(cap=20)
+    world = World(service=service)
+    ids = deliver(world, 50)
+    service.timeless = {ids[1], ids[40]}
+    world.poll()
+    assert world.rows().keys() == set(ids)
+    assert not events(log, "message_refused")
+
+
+@pytest.mark.parametrize(
+    "denial", [AccessDenied("access_denied", "Graph answered 403"), GraphForbidden("Graph answered 403")]
+)
+def test_who_may_see_pages_but_not_single_messages_keeps_the_pages(denial, log):
+    world = World(service=FakeMailService(headers_in_delta=False, headers_in_lists=False))
+    world.service.fail(denial, "messages", times=10_000)
+    ids = deliver(world, 3)
+    world.hint()
+    world.work()
+    assert world.rows().keys() == set(ids)
+    assert len(events(log, "message_refused")) == 3
+    assert (world.mailbox.state, world.mailbox.last_error) == (MailboxState.ACTIVE, None)
+
+
 # Counts and ends that are not true
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [GraphRefused("Graph answered 400"), UNREADABLE, AccessDenied("access_denied", "Graph answered 403")],
+    ids=lambda error: error.reason,
+)
+def test_where_graph_does_not_count_the_history_is_read(refusal, small_cap):
+    world = World(service=FakeMailService(cap=20))
+    world.service.fail(refusal, "count", times=10_000)
+    ids = deliver(world, 52)
+    world.poll()
+    assert world.rows().keys() == set(ids)
+    assert world.mailbox.folders[0].complete
+
+
+@pytest.mark.parametrize("period", [1, 2, 3])
+@pytest.mark.parametrize("counts", [True, False])
+def test_a_history_that_repeats_its_pages_ends_and_is_told(period, counts, small_cap, log):
+    class Repeating(FakeMailService):
+        def history(self, *args, **more) -> HistoryPage:
+            page = super().history(*args, **more)
+            if len(seen) < period:
+                seen.append(page)
+            return seen[self.calls.count("history") % len(seen)]
+
+    seen: list[HistoryPage] = []
+    service = Repeating(cap=20, history_page_size=10, choose=lambda ids, cap: ids[-cap:], counts=counts)
+    world = World(service=service, limits=Limits(pages=7))
+    deliver(world, 100)
+    world.poll()
+    assert len(events(log, "history_short")) == 1
+    assert service.calls.count("history") < 40
+    assert world.mailbox.folders[0].complete
+    assert world.mailbox.last_error is None
+
+
+def test_a_history_that_repeats_a_page_now_and_then_is_read_to_its_end(small_cap, log):
+    class Stuttering(FakeMailService):
+        def history(self, *args, **more) -> HistoryPage:
+            page = super().history(*args, **more)
+            shown.append(page)
+            return shown[-2] if len(shown) in (4, 9) else page
+
+    shown: list[HistoryPage] = []
+    world = World(service=Stuttering(cap=20, history_page_size=10, choose=lambda ids, cap: ids[-cap:]))
+    ids = deliver(world, 100)
+    world.poll()
+    assert world.rows().keys() == set(ids)
+    assert world.mailbox.folders[0].history.read == 100
+    assert not events(log, "history_short")
 
 
 def test_without_a_count_the_history_is_read(small_cap):

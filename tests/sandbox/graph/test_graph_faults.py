@@ -159,6 +159,21 @@ def test_a_delta_that_leads_nowhere(inbox):
         assert len(links) == turn + 2
 
 
+def test_lists_that_begin_again_messages_without_a_time_and_parts_that_change_places(inbox):
+    first, second = inbox.deliver(mail(1), mail(2))
+    order(inbox, "list-repeated")
+    [again], [other] = (inbox.get(FOLDER, top=1, skip=1).json()["value"] for _ in range(2))
+    assert again["id"] != other["id"]
+    order(inbox, "batch-swapped")
+    asked = {"method": "GET", "headers": {"Prefer": IMMUTABLE}}
+    parts = [{**asked, "id": str(n), "url": f"/me/messages/{id_}"} for n, id_ in enumerate((first, second))]
+    subjects = {part["id"]: part["body"]["subject"] for part in inbox.batch(*parts).json()["responses"]}
+    assert subjects == {"0": "Re: offer 2", "1": "Re: offer 1"}
+    order(inbox, "received-missing")
+    assert "receivedDateTime" not in inbox.get(f"{FOLDER}/delta").json()["value"][0]
+    assert "receivedDateTime" in inbox.get(f"{FOLDER}/delta").json()["value"][0]
+
+
 @pytest.mark.parametrize("narrow", [True, False])
 def test_a_page_that_fails_for_one_message(inbox, narrow):
     [bad] = inbox.deliver(mail(1))
