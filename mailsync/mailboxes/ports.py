@@ -35,7 +35,7 @@ class MailboxStore(Protocol):
         ...
 
     def mark_queued(self, entries: Sequence[DueMailbox], now: datetime) -> None:
-        """Notes in each entry that a hint was sent for it. An entry that has gone since is passed over.
+        """Notes in each entry that a hint was sent for it. An entry that has gone since is no error.
 
         Raises the first failure, once all were tried.
         """

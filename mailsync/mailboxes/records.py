@@ -68,7 +68,7 @@ class History(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `before`: messages received at or before this are still to be read (None: not begun).
     `anchor`: the last message read, with which the next page begins, so that messages of one instant are not lost
-    between two pages. `skip`: messages to pass over to come to it. `restarts`: how often it was not there.
+    between two pages. `skip`: messages to skip to come to it. `restarts`: how often it was not there.
     `total`: messages in the window as Graph counted them beforehand, None where it gave no count; `read`: how
     many have been read, each once.
     `page_size`: messages to ask for while a page that fails is narrowed down, 0 for as many as usual.

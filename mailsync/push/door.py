@@ -15,6 +15,7 @@ from mailsync.schedule.ports import AsyncHintQueue
 from mailsync.schedule.records import Hint
 
 _AT_ONCE = 5
+"""Hints of one budget that pass at once."""
 
 _LATER = 2.0
 """Seconds after which a hint that stands for others becomes visible."""

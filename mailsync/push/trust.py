@@ -12,6 +12,7 @@ from mailsync.reasons import Reason
 
 _FIRST_RETRY = timedelta(minutes=1)
 _LONGEST_RETRY = timedelta(hours=1)
+"""The first wait after a failure, and the longest, as each is twice the one before."""
 
 
 def is_unheard(push: Push) -> bool:

@@ -11,6 +11,7 @@ from mailsync.clock import Clock
 
 _AT_ONCE = 2
 _EVERY = timedelta(seconds=1)
+"""How many things may happen at once, and the time between two afterwards."""
 
 _ENOUGH = 1_000
 """Keys in memory from which on those whose pace is at rest are forgotten."""

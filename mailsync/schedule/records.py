@@ -38,7 +38,7 @@ class Hint(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     `renew`, `removed`: subscriptions that Graph wants reauthorized, or has removed.
     `nonces`: those of the subscriptions that the notifications were of; older versions name none.
     `share_from`: the due key from which on a share wakes what is due of this mailbox's shard at `at`; empty for any
-    other hint. The key is the mailbox's own, so an older version, which passes the field over, syncs a mailbox that
+    other hint. The key is the mailbox's own, so an older version, which ignores the field, syncs a mailbox that
     is due.
 
     The fields are what the queue carries; the properties say what kind of hint that makes.

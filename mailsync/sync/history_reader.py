@@ -168,8 +168,8 @@ def walked(history: History, page: HistoryPage, counted: dict[str, datetime | No
     `counted`: what `history.read` counts of this pass, by id with its time; it is kept up to date. Graph is reported
     to show pages again, and what it shows twice, or unasked, leads no further.
 
-    Where the anchor is not where it was, something before it has gone. That matters only where more was passed
-    over than the anchor itself: then the instant is read from its start.
+    Where the anchor is not where it was, something before it has gone. That matters only where more was skipped
+    than the anchor itself: then the instant is read from its start.
     """
     messages = tuple({message.id: message for message in page.messages}.values())
     anchored = bool(history.anchor) and history.page_size != 1
@@ -215,5 +215,5 @@ def _recount(counted: dict[str, datetime | None], instant: datetime | None) -> N
 
 
 def _place(history: History) -> int:
-    """How many messages to pass over: a page of one holds the message behind the anchor, any other the anchor too."""
+    """How many messages to skip: a page of one holds the message behind the anchor, any other the anchor too."""
     return history.skip + (history.page_size == 1 and bool(history.anchor))

@@ -38,7 +38,7 @@ class MailService(Protocol):
     def history(
         self, folder: str, since: datetime, before: datetime | None, skip: int, *, size: int = 0, narrow: bool = False
     ) -> HistoryPage:
-        """Messages received in [since, before] (before None: up to now), newest first, `skip` passed over."""
+        """Messages received in [since, before] (before None: up to now), newest first, the first `skip` left out."""
         ...
 
     def headers(self, folder: str, received: Mapping[str, datetime]) -> Mapping[str, Message]:

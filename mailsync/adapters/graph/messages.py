@@ -135,7 +135,7 @@ def to_message(wire: WireMessage) -> Message:
     """One message, holding only what Graph mentioned.
 
     A text that is null becomes "", a list that is null becomes empty. Flags, times, headers and folder have no
-    empty value: null is passed over there, and leaves what is stored.
+    empty value: null says nothing there, and leaves what is stored.
     """
     if wire.removed is not None:
         return Message(wire.id or "", removed=True)

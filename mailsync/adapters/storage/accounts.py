@@ -59,7 +59,7 @@ class TableAccountStore:
         return _account(found) if found else None
 
     def list(self) -> Iterator[Account]:
-        """Reads the rows of accounts through, a page at a time; those of claims are passed over."""
+        """Reads the rows of accounts through, a page at a time; those of claims are left out."""
         condition = f"PartitionKey eq '{_PARTITION}' and RowKey ge 'account-' and RowKey lt 'account.'"
         return map(_account, self._table.query(condition))
 
