@@ -1,4 +1,4 @@
-"""HTTP answers of `requests` that end in time and lead nowhere: a peer that sends a byte now and then holds nobody.
+"""HTTP answers of `requests` that end in time and are never redirects to follow: a slow peer holds nobody.
 
 The timeout that `requests` takes is between two bytes, of headers and body alike, so that one byte in time keeps an
 answer going for ever. Here the whole of it, from the status line on, has PATIENCE times as long.

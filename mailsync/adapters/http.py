@@ -29,7 +29,7 @@ ANSWER_LIMIT = 24 * 1024 * 1024
 """Bytes that an answer may have once decompressed. What all have together is bounded by `memory`."""
 
 _LONGEST_WAIT = 86_400.0
-"""Seconds of a Retry-After that are obeyed, at the most."""
+"""Seconds of a Retry-After, at the most; a longer one is taken for none."""
 
 
 class Unreachable(Exception):
@@ -108,8 +108,8 @@ def call(
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     """The Retry-After header as seconds from `now`; None where it names no time. `headers` have lower-case names.
 
-    Neither does one that has passed, or lies more than a day ahead: the first would have a service that is away asked
-    without a pause, the second would stop a mailbox for what one answer says. It holds seconds or an HTTP-date: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
+    A time that has passed, or that is more than a day ahead, counts as none: by the first, a service that is away would
+    be asked without a pause; by the second, one answer would stop a mailbox. Seconds or an HTTP-date: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
     """
     text = headers.get("retry-after", "").strip()
     try:

@@ -156,12 +156,12 @@ class DeltaReader:
         self.state.run.save()
 
     def _count(self) -> int | None:
-        """The messages in the window; None where Graph does not say, or does not count although it was asked often."""
+        """The number of messages in the window; None where Graph does not say, or fails over it in PATIENCE runs."""
         folder = self.state.folder
         try:
             return self.state.mail.count(folder.name, folder.since)
         except (AccessDenied, GraphForbidden):
-            return None  # where the mail is denied too, that is seen at once
+            return None  # where the mail is denied too, the next request shows that
         except MailsyncError as error:
             if not is_of_the_page(error) or folder.tries + 1 < PATIENCE:
                 raise
@@ -203,7 +203,7 @@ class DeltaReader:
         fetched = self._fetched([id_ for id_ in wanted if id_ not in listed], alone=len(page.messages) == 1)
         found = {**listed, **fetched.found}
         whole = tuple(completed(message, found) for message in page.messages)
-        # One without a time has no place in the table, and must not be passed over without a word.
+        # A message without a time has no place in the table; it is told of like one that Graph refuses.
         timeless = {m.id: _timeless() for m in whole if m.id in found and m.received is None and not _row(m, stored)}
         return Read(replace(page, messages=whole), stored, Fetched(found, {**fetched.refused, **timeless}))
 

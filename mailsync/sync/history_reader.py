@@ -80,7 +80,7 @@ class HistoryReader:
     def _check_end(self, history: History, page: HistoryPage) -> None:
         """Raises where messages that were counted, and are still there, were not shown; at last, only tells of it.
 
-        So too where Graph has not shown an end, since it shows again what was read before.
+        So too where the walk ended because Graph showed again what was read before, which is no end.
         """
         folder = self.state.folder
         total = history.total or 0
@@ -97,7 +97,7 @@ class HistoryReader:
         emit(Event.HISTORY_SHORT, mailbox=self.state.mailbox_id, folder=folder.name, read=history.read, counted=total)
 
     def _still_there(self) -> int | None:
-        """How much there is of what had been counted; None where Graph does not say, or does not count."""
+        """How many of the counted messages are still there; None where Graph does not say, or fails over it."""
         folder = self.state.folder
         try:
             return self.state.mail.count(folder.name, folder.since, folder.counted_at)
@@ -109,7 +109,7 @@ class HistoryReader:
             return None
 
     def _whole(self, message: Message) -> Message:
-        """A message that was shown without its time, as fetched; one that has none even so is told of."""
+        """A message that came without its time, completed by id. One that has none even so is told of."""
         fetched = self._fetched(message)
         whole = completed(message, fetched.found)
         if message.id in fetched.found and whole.received is None:
@@ -165,8 +165,8 @@ class HistoryReader:
 def walked(history: History, page: HistoryPage, counted: dict[str, datetime | None]) -> History:
     """The walk after a page: to be read next is what was received at `before` or earlier, from the anchor on.
 
-    `counted`: what `history.read` counts of this pass, by id with its time; it is kept up to date. Graph is reported
-    to show pages again, and what it shows twice, or unasked, leads no further.
+    `counted`: the messages of this run that `history.read` counts, by id with their times; this function updates it.
+    Graph is reported to show pages again: messages that it shows twice, or unasked, lead no further.
 
     Where the anchor is not where it was, something before it has gone. That matters only where more was skipped
     than the anchor itself: then the instant is read from its start.
@@ -204,12 +204,12 @@ def _onward(history: History, messages: Sequence[Message], place: int, counted: 
 
 
 def _is_due(message: Message, history: History) -> bool:
-    """Whether the walk has come to it. One without a time may be anywhere."""
+    """Whether the walk has come to the message. One without a time may be anywhere."""
     return message.received is None or history.before is None or message.received <= history.before
 
 
 def _recount(counted: dict[str, datetime | None], instant: datetime | None) -> None:
-    """What was received then is read once more."""
+    """Forgets the messages received at `instant`, which are read once more."""
     for message_id in [each for each, received in counted.items() if received == instant]:
         del counted[message_id]
 

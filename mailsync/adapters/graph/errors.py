@@ -77,7 +77,7 @@ def _said(answer: Answer) -> _Inner:
 
 
 def is_missing(answer: Answer) -> bool:
-    """Whether the answer says that one message is gone: with 404 a mailbox may be, or nothing be said at all."""
+    """Whether the answer says that one message is gone. A 404 alone may also mean a mailbox, or come from a gateway."""
     code = code_of(answer).lower()
     gone = answer.status == 404 and code.endswith("notfound") and code not in _NO_MAILBOX
     return gone or code == "erroritemnotfound"

@@ -31,7 +31,7 @@ _SPARE = 25
 _HEADERS = "receivedDateTime,internetMessageHeaders"
 _NEWEST_FIRST = "$orderby=receivedDateTime%20desc"
 _LAST_SECOND = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
-"""Of the calendar: nothing can be asked for as earlier than the next one."""
+"""The last second of the calendar, for which `lt` the next second cannot be asked."""
 
 
 class _Id(msgspec.Struct, frozen=True):
@@ -196,7 +196,7 @@ class GraphClient:
     def _outcome(self, message_id: str, answer: Answer | MailsyncError) -> Message | MailsyncError | None:
         """The message that a part of a batch holds, why it holds none, or None where the message is no more.
 
-        Another message than was asked for is none: its content would be stored as this one's.
+        A part that holds another message than was asked for holds none: the content would be stored under a wrong id.
         """
         if isinstance(answer, MailsyncError):
             return answer

@@ -46,7 +46,7 @@ _FEWEST = 2
 """Messages of the smallest page of history. The answer to a larger one may have half of ANSWER_LIMIT in bytes: more
 than that is better asked for in two pages."""
 _LONGEST_LINK = 16_000
-"""Characters of a link: it is kept in the mailbox's record, a property of which has twice as many at the most."""
+"""Characters of a link, at the most: it is kept in a property of the mailbox's record, which may have 32,768."""
 _SMALLER = (20, 5)
 """Messages a page where the usual number is too large an answer."""
 
