@@ -5,7 +5,7 @@ What Graph asks of a subscription: https://learn.microsoft.com/graph/change-noti
 
 import re
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated
 from urllib.parse import quote
@@ -21,6 +21,7 @@ from mailsync.adapters.json_reader import ESSENTIAL
 from mailsync.errors import (
     AccessDenied,
     FolderNotFound,
+    GraphUnavailable,
     MailsyncError,
     Rejected,
     RetryLater,
@@ -29,12 +30,20 @@ from mailsync.errors import (
     SubscriptionTooLong,
 )
 from mailsync.reasons import Reason
+from mailsync.schedule.records import SUBSCRIPTION_ID
+
+_LONGEST = timedelta(minutes=10_080)
+"""That any subscription to messages lives: https://learn.microsoft.com/graph/change-notifications-overview."""
 
 _RESOURCE = re.compile(r"mailfolders(?:\('([^']+)'\)|/([^/']+))/messages/?", re.IGNORECASE)
 
 
+_MOST_PAGES = 50
+"""Of a list of subscriptions: one user has a handful, and Graph is reported to give links without an end."""
+
+
 class _Subscription(msgspec.Struct, frozen=True, rename="camel"):
-    id: str
+    id: Annotated[str, msgspec.Meta(pattern=SUBSCRIPTION_ID.pattern)]
     expiration_date_time: datetime
     resource: str = ""
 
@@ -71,7 +80,7 @@ class GraphSubscriptions:
             "latestSupportedTlsVersion": "v1_2",
         }
         made = self._change("create_subscription", "POST", "/subscriptions", body)
-        return made.id, made.expiration_date_time
+        return made.id, _end(made, expires_at)
 
     def renew(self, subscription_id: str, expires_at: datetime) -> datetime:
         """PATCH /subscriptions/{id}: https://learn.microsoft.com/graph/api/subscription-update.
@@ -79,7 +88,7 @@ class GraphSubscriptions:
         It reauthorizes too: https://learn.microsoft.com/graph/change-notifications-lifecycle-events.
         """
         body = {"expirationDateTime": time_text(expires_at)}
-        return self._change("renew_subscription", "PATCH", _path(subscription_id), body).expiration_date_time
+        return _end(self._change("renew_subscription", "PATCH", _path(subscription_id), body), expires_at)
 
     def delete(self, subscription_id: str) -> None:
         """DELETE /subscriptions/{id}: https://learn.microsoft.com/graph/api/subscription-delete."""
@@ -91,7 +100,9 @@ class GraphSubscriptions:
         operation = "list_subscriptions"
         page = read_answer(operation, self._transport.get(operation, "/subscriptions"), _read_page)
         found = list(page.value)
-        while page.next_link:
+        for _ in range(_MOST_PAGES):
+            if not page.next_link:
+                break
             page = read_answer(operation, self._transport.follow(operation, page.next_link), _read_page)
             found += page.value
         return {one.id: folder for one in found if (folder := _folder(one.resource))}
@@ -129,6 +140,15 @@ def _folder(resource: str) -> str:
     """The folder that a resource names; "" where it names none alone."""
     found = _RESOURCE.search(resource)
     return (found[1] or found[2]) if found else ""
+
+
+def _end(granted: _Subscription, asked: datetime) -> datetime:
+    """The end that Graph grants, in UTC where it names no zone: never later than was asked for, nor long past."""
+    end = granted.expiration_date_time
+    end = end if end.tzinfo else end.replace(tzinfo=UTC)
+    if not asked - _LONGEST < end:
+        raise GraphUnavailable("the subscription's end is one that cannot be")
+    return min(end, asked)
 
 
 def _path(subscription_id: str) -> str:

@@ -29,7 +29,7 @@ class Client(GraphSubscriptions):
 
 
 def shown(**more):
-    return {"id": "s1", "expirationDateTime": "2026-01-09T02:54:05.5Z", "clientState": None} | more
+    return {"id": "s1", "expirationDateTime": "2026-01-09T02:54:04.5Z", "clientState": None} | more
 
 
 def refusal(status, message="", code="ExtensionError", headers=None):
@@ -52,7 +52,7 @@ def refused(*script, operation="create"):
 def test_creation():
     client = Client(Reply(201, shown()))
     subscription_id, expires_at = client.create("inbox", "the state", ENDS)
-    assert (subscription_id, expires_at) == ("s1", datetime(2026, 1, 9, 2, 54, 5, 500_000, tzinfo=UTC))
+    assert (subscription_id, expires_at) == ("s1", datetime(2026, 1, 9, 2, 54, 4, 500_000, tzinfo=UTC))
     (sent,) = client.wire.seen
     assert (sent.method, sent.url) == ("POST", f"{GRAPH}/subscriptions")
     assert 'IdType="ImmutableId"' in sent.headers["Prefer"]
@@ -89,6 +89,37 @@ def test_those_of_every_url_are_found_over_all_pages():
     client = Client(Reply(200, {"value": found[:2], "@odata.nextLink": link}), Reply(200, {"value": found[2:]}))
     assert client.existing() == {"a": "inbox", "b": "inbox", "c": "AAMk="}
     assert client.wire.seen[1].url == link
+
+
+def test_a_list_without_an_end_ends():
+    link = f"{GRAPH}/subscriptions?$skiptoken=1"
+    page = Reply(200, {"value": [shown(resource="me/mailFolders('inbox')/messages")], "@odata.nextLink": link})
+    client = Client(*[page] * 100)
+    assert client.existing() == {"s1": "inbox"}
+    assert len(client.wire.seen) < 100
+
+
+@pytest.mark.parametrize(
+    ("granted", "end"),
+    [
+        ("2026-01-09T02:54:05", ENDS),
+        ("2026-01-08T18:54:05-08:00", ENDS),
+        ("2026-01-03T00:00:00", datetime(2026, 1, 3, tzinfo=UTC)),
+        ("9999-12-31T23:59:59-12:00", ENDS),
+    ],
+)
+def test_an_end_is_in_utc_and_no_later_than_was_asked_for(granted, end):
+    client = Client(Reply(201, shown(expirationDateTime=granted)), Reply(200, shown(expirationDateTime=granted)))
+    assert client.create("inbox", "state", ENDS) == ("s1", end)
+    assert client.renew("s1", ENDS) == end
+
+
+@pytest.mark.parametrize(
+    "odd", [{"expirationDateTime": "0001-01-01T00:00:00Z"}, {"id": "x" * 40_000}, {"id": "\x1b[2J"}]
+)
+@pytest.mark.parametrize("operation", ["create", "renew"])
+def test_a_subscription_that_no_record_could_hold_is_none(odd, operation):
+    assert refused(Reply(201, shown(**odd)), operation=operation).reason == "graph_unavailable"
 
 
 def test_a_link_elsewhere_is_not_followed():
