@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 _EXCHANGE = "api://AzureADTokenExchange/.default"
 """https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity."""
 _GRAPH_PREFIX = "https://graph.microsoft.com/"
-_MALFORMED = (ValueError, LookupError, TypeError, AttributeError)
+_SHORTEST_LIFE, _LONGEST_LIFE = timedelta(minutes=10), timedelta(days=2)
+_MALFORMED = (ValueError, LookupError, TypeError, AttributeError, OverflowError)
 """What MSAL raises where a part of an answer has another type or form than it takes for granted."""
 
 
@@ -100,16 +101,16 @@ class EntraDirectory:
         try:
             scopes = str(result.get("scope") or " ".join(GRAPH_SCOPES)).split()
             access_token, refresh_token = result["access_token"], result.get("refresh_token")
-            if not re.fullmatch(r"[!-~]+", access_token):  # it goes into a header
+            if not _is_token(access_token):
                 raise ValueError
             return Grant(
                 access_token=access_token,
-                expires_at=self._clock() + timedelta(seconds=int(result["expires_in"])),
-                refresh_token=refresh_token if isinstance(refresh_token, str) else None,
+                expires_at=self._clock() + _life(result.get("expires_in")),
+                refresh_token=refresh_token if _is_token(refresh_token) else None,
                 scopes=frozenset(scope.removeprefix(_GRAPH_PREFIX) for scope in scopes),
                 id_token_claims=json_reader.whole(id_token_claims),
             )
-        except (*_MALFORMED, OverflowError):
+        except _MALFORMED:
             raise RetryLater(Reason.ENTRA_UNAVAILABLE, "Entra's token answer lacks what it must have") from None
 
     def _app(self) -> "msal.ConfidentialClientApplication":
@@ -146,6 +147,24 @@ class EntraDirectory:
         except (ValueError, LookupError) as error:
             message = "Entra does not know the authority; check ENTRA_AUTHORITY_HOST and ENTRA_TENANT"
             raise Misconfigured(Reason.BAD_AUTHORITY, message) from error
+
+
+def _is_token(value: object) -> bool:
+    """Whether it can go into a header, or is worth being kept in the place of one that can."""
+    return isinstance(value, str) and re.fullmatch(r"[!-~]+", value) is not None
+
+
+def _life(seconds: object) -> timedelta:
+    """How long an access token lives; where its answer does not say so, as short as one may be set to live.
+
+    The answer is not refused for it, as it may hold the only refresh token that is still good.
+    https://learn.microsoft.com/entra/identity-platform/configurable-token-lifetimes#access-tokens
+    """
+    try:
+        life = timedelta(seconds=int(seconds))  # type: ignore[call-overload]
+    except (ValueError, TypeError, OverflowError):
+        return _SHORTEST_LIFE
+    return life if timedelta() < life <= _LONGEST_LIFE else _SHORTEST_LIFE
 
 
 def _assertion(settings: Settings) -> Callable[[], str]:

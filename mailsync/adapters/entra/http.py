@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from mailsync.adapters import http, json_reader
@@ -84,4 +84,19 @@ class MsalHttp:
             content = json_reader.loads(answer.body)
         if not isinstance(content, dict):
             raise RetryLater(Reason.ENTRA_UNAVAILABLE, f"Entra answered {answer.status} without a JSON object")
-        return MsalResponse(answer.status, json.dumps(content), answer.headers)
+        return MsalResponse(answer.status, json.dumps(_needed(content, data or {})), answer.headers)
+
+
+def _needed(content: dict[str, Any], asked: Mapping[str, str]) -> dict[str, Any]:
+    """The answer without what MSAL would fall over and nobody needs.
+
+    With an answer goes its refresh token, which may be the only one that is still good.
+    """
+    needless = {"client_info", "foci", "refresh_in"}
+    if asked.get("grant_type") == "refresh_token":
+        needless.add("id_token")
+    if not isinstance(content.get("scope"), str):
+        needless.add("scope")
+    if not content.get("error"):
+        needless.add("error")
+    return {name: value for name, value in content.items() if name not in needless}

@@ -270,7 +270,6 @@ def test_an_answer_without_refresh_token_and_scope():
         (refusal("invalid_grant", 50196), RetryLater, "entra_unavailable"),
         (Reply(200, {"token_type": "Bearer"}), RetryLater, "entra_unavailable"),
         (Reply(200, b'{"access_token": "the-access-token", "ref'), RetryLater, "entra_unavailable"),
-        (tokens(id_token="the-access-token.!!"), RetryLater, "entra_unavailable"),
         (Reply(404, b"<html>the-access-token"), RetryLater, "entra_unavailable"),
         (Reply(302, headers={"Location": "https://evil.example"}), RetryLater, "entra_unavailable"),
         (Reply(error=requests.ConnectTimeout("…")), RetryLater, "entra_unavailable"),
@@ -372,17 +371,31 @@ def test_an_oddity_of_a_token_answer_costs_itself_alone(odd):
         {"access_token": ""},
         {"access_token": "half \ud83d"},
         {"access_token": "line\r\nfeed"},
-        {"expires_in": None},
-        {"expires_in": []},
-        {"expires_in": "soon"},
-        {"expires_in": 1e300},
-        {"id_token": 5},
-        {"id_token": "a.b.c"},
     ],
 )
 def test_a_token_answer_that_lacks_what_it_must_have_passes(changes):
     with pytest.raises(RetryLater, match="entra_unavailable"):
         Directory(tokens(**changes)).refresh("old-refresh")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"expires_in": odd} for odd in (None, [], "soon", 1e300, 0, -1)),
+        *({"id_token": odd} for odd in (None, 5, "a.b.c", "the-access-token.!!")),
+        *({"scope": odd} for odd in (None, 5, [])),
+        *({"error": odd} for odd in (None, "", [])),
+        *({name: odd} for name in ("refresh_in", "client_info", "foci") for odd in (None, 1e300, [], "!!")),
+    ],
+)
+def test_an_oddity_beside_a_rotated_refresh_token_does_not_cost_the_token(changes):
+    grant = Directory(tokens(**{"refresh_token": "rotated"} | changes)).refresh("old-refresh")
+    assert (grant.access_token, grant.refresh_token) == ("the-access-token", "rotated")
+    assert timedelta() < grant.expires_at - NOW <= timedelta(days=1)
+
+
+def test_a_refresh_token_that_no_request_could_carry_replaces_none():
+    assert Directory(tokens(refresh_token="line\r\nfeed")).refresh("old-refresh").refresh_token is None
 
 
 @pytest.mark.parametrize("odd", [None, 5, [], {}, "\ud83d", "AADSTS70000: \ud83d"])
