@@ -5,13 +5,12 @@ from types import TracebackType
 
 import azure.functions as func
 
-from mailsync.bootstrap import app
-from mailsync.errors import MailsyncError, Misconfigured
+from mailsync.errors import Attempt, MailsyncError, Misconfigured
 from mailsync.reasons import Reason
-from mailsync.telemetry import Event, Tallies
+from mailsync.telemetry import Event, Tallies, new_reference
 from web.headers import with_https_only
 
-_told = Tallies()
+_told = Tallies(burst=20)
 
 
 def answer(request: func.HttpRequest, make: Callable[[], func.HttpResponse]) -> func.HttpResponse:
@@ -27,20 +26,24 @@ def answer(request: func.HttpRequest, make: Callable[[], func.HttpResponse]) -> 
 
 def _refused(error: MailsyncError) -> func.HttpResponse:
     from auth_callback import pages
-    from auth_callback.refusals import refusal_for
 
+    known, reason = error.attempt is not None, error.reason
+    attempt = error.attempt or Attempt(new_reference())
+    told = {"reason": reason, "reference": attempt.reference, "detail": error.message}
     if isinstance(error, Misconfigured) and not error.hearsay:
-        _told.emit(Event.MISCONFIGURED, error.reason, reason=error.reason, detail=error.message)
-    return pages.refused(error, app().connector.approval_url() if refusal_for(error).approval else None)
+        _told.emit(Event.MISCONFIGURED, reason, **told)
+    elif not known:
+        _told.emit(Event.CONNECT_REFUSED, reason, **told)
+    return pages.refused(error, attempt)
 
 
 def _failed(error: Exception) -> func.HttpResponse:
     from auth_callback import pages
     from auth_callback.refusals import UNEXPECTED
 
-    kind, place = type(error).__qualname__, _place(error.__traceback__)
-    _told.emit(Event.UNEXPECTED_ERROR, f"{kind} {place}", type=kind, at=place)
-    return pages.failed(UNEXPECTED, Reason.UNEXPECTED_ERROR)
+    kind, place, attempt = type(error).__qualname__, _place(error.__traceback__), Attempt(new_reference())
+    _told.emit(Event.UNEXPECTED_ERROR, f"{kind} {place}", type=kind, at=place, reference=attempt.reference)
+    return pages.failed(UNEXPECTED, Reason.UNEXPECTED_ERROR, attempt)
 
 
 def _place(traceback: TracebackType | None) -> str:

@@ -9,10 +9,13 @@ from urllib.parse import quote
 import azure.functions as func
 
 from auth_callback.progress import describe
-from auth_callback.refusals import REFUSALS, Refusal, refusal_for
+from auth_callback.refusals import UNCHECKED_DECLINE, Refusal, refusal_for
+from mailsync.bootstrap import app
+from mailsync.connect.approval import Answer
 from mailsync.connect.connector import Connection
-from mailsync.errors import MailsyncError, RetryLater
+from mailsync.errors import Attempt, MailsyncError, Misconfigured, Rejected, RetryLater
 from mailsync.reasons import Reason
+from mailsync.settings import Brand, Settings
 from mailsync.tokens.records import ALL_SCOPES
 from web.pages import page
 
@@ -29,6 +32,15 @@ class Permission:
     meaning: str
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An address to be copied or mailed to somebody else."""
+
+    label: str
+    url: str
+    mailto: str
+
+
 PERMISSIONS = (
     Permission(
         "openid", "Sign you in", "Microsoft tells us which account you signed in with. We never see your password."
@@ -38,7 +50,7 @@ PERMISSIONS = (
         "Mail.Read",
         "Read your mail",
         "Lets us read the mail of this mailbox. We copy the messages of the folders we follow, text and headers but no"
-        " attachments, to Siftrock. We cannot send, change or delete anything.",
+        " attachments. We cannot send, change or delete anything.",
     ),
     Permission(
         "offline_access",
@@ -49,10 +61,20 @@ PERMISSIONS = (
 """All that is asked for; a test holds it to `models.ALL_SCOPES`."""
 
 
-def connect(authority_host: str) -> func.HttpResponse:
-    """The page with the button. Its form may lead to our own origin and on to the sign-in host."""
-    # Browsers hold a redirect that answers a form to form-action too, so the sign-in host must stand there.
-    return _page("connect.html", {"permissions": PERMISSIONS}, form_action=f"'self' {authority_host}")
+def connect(settings: Settings) -> func.HttpResponse:
+    """The page with the button."""
+    return _page("connect.html", {"permissions": PERMISSIONS}, form_action=_to_microsoft(settings))
+
+
+def approval(settings: Settings) -> func.HttpResponse:
+    """The page for an administrator, with the button that leads to Microsoft's admin consent."""
+    values = {
+        "permissions": PERMISSIONS,
+        "client_id": settings.client_id,
+        "origin": settings.public_base_url,
+        "link": _approval_link(settings),
+    }
+    return _page("approval.html", values, form_action=_to_microsoft(settings))
 
 
 def done(connection: Connection | None) -> func.HttpResponse:
@@ -68,54 +90,63 @@ def done(connection: Connection | None) -> func.HttpResponse:
     return _page("done.html", values)
 
 
-def approved() -> func.HttpResponse:
+def answered(settings: Settings, answer: Answer) -> func.HttpResponse:
     """The page for an administrator who comes back from Microsoft's admin-consent page.
 
-    Anybody can call it up, and nothing of the answer is checked: so it tells what follows, and no fact.
+    Anybody can call it up: where the answer is not checked it tells what follows, and no fact. Raises Rejected where
+    it is, and the administrator has declined.
     """
-    return _message(
-        "If you approved the app, inboxes can be connected now",
-        "Microsoft sends administrators here once they have approved the app for their organization. This page cannot"
-        " check that; Microsoft Entra shows it under enterprise applications. Nothing has been connected yet.",
-        "Tell the owner of the inbox that they can try to connect it. If the inbox is yours, do it here.",
-    )
+    if answer.approved:
+        values = {"checked": answer.checked, "tenant": answer.tenant, "link": _owners_link(settings)}
+        return _page("approved.html", values)
+    if answer.checked:
+        raise Rejected(Reason.ADMIN_DECLINED, "The administrator's approval was cancelled, or did not succeed.")
+    return failed(UNCHECKED_DECLINE, Reason.ADMIN_DECLINED)
 
 
-def refused(error: MailsyncError, approval_url: str | None = None) -> func.HttpResponse:
+def refused(error: MailsyncError, attempt: Attempt) -> func.HttpResponse:
     """The page for an error: its stable reason, what happened, and a way on."""
     refusal = refusal_for(error)
-    response = failed(
-        refusal,
-        error.reason,
-        detail=error.message if refusal.technical else "",
-        approval=_approval(approval_url) if approval_url else None,
-    )
+    response = failed(refusal, error.reason, attempt, detail=error.message if refusal.technical else "")
     if isinstance(error, RetryLater):
         response.headers["Retry-After"] = str(math.ceil(error.retry_after or _RETRY_AFTER))
     return response
 
 
-def failed(
-    refusal: Refusal, reason: Reason, detail: str = "", approval: dict[str, str] | None = None
-) -> func.HttpResponse:
-    """A refusal's page under a reason of the caller's choice."""
-    values = {"refusal": refusal, "reason": reason, "detail": detail, "approval": approval, "scopes": ALL_SCOPES}
+def failed(refusal: Refusal, reason: Reason, attempt: Attempt | None = None, detail: str = "") -> func.HttpResponse:
+    """A refusal's page under a reason of the caller's choice; `attempt`: None for what the log says nothing of."""
+    link = _approval_link(app().settings) if refusal.approval else None
+    values = {"refusal": refusal, "reason": reason, "detail": detail, "link": link, "attempt": attempt}
     return _page("refused.html", values, status=refusal.status)
 
 
-def admin_refused() -> func.HttpResponse:
-    """The page for an administrator who declined, or whose approval failed."""
-    return failed(REFUSALS[Reason.ADMIN_DECLINED], Reason.ADMIN_DECLINED)
-
-
-def _approval(url: str) -> dict[str, str]:
+def _approval_link(settings: Settings) -> Link:
+    name = settings.brand.product_name
     body = (
-        "Hello,\n\nI would like to connect our marketing inbox to Siftrock, and need you to approve the app for our"
+        f"Hello,\n\nI would like to connect our marketing inbox to {name}, and need you to approve the app for our"
         f" organization first. It asks for exactly: {', '.join(ALL_SCOPES)}. That lets it read the inbox of someone"
-        f" who connects it; it cannot send, change or delete anything.\n\nPlease open this link and approve:\n{url}\n"
+        " who connects it; it cannot send, change or delete anything.\n\nThis page says more, and leads to Microsoft's"
+        f" approval:\n{settings.approval_url}\n"
     )
-    subject = "Please approve the Siftrock Inbox Connector"
-    return {"link": url, "mailto": f"mailto:?subject={quote(subject)}&body={quote(body)}"}
+    return _link("Address of the page for administrators", settings.approval_url, f"Please approve {name}", body)
+
+
+def _owners_link(settings: Settings) -> Link:
+    name = settings.brand.product_name
+    body = (
+        f"Hello,\n\n{name} is approved for our organization. You can connect the inbox now, on this page:\n"
+        f"{settings.connect_url}\n"
+    )
+    return _link("Link for the owner of the inbox", settings.connect_url, f"Connect your inbox to {name}", body)
+
+
+def _link(label: str, url: str, subject: str, body: str) -> Link:
+    return Link(label, url, f"mailto:?subject={quote(subject)}&body={quote(body)}")
+
+
+def _to_microsoft(settings: Settings) -> str:
+    """Where a form may lead that is answered by a redirect to Microsoft: browsers hold the redirect to it too."""
+    return f"'self' {settings.authority_host}"
 
 
 def _message(title: str, *paragraphs: str) -> func.HttpResponse:
@@ -125,4 +156,12 @@ def _message(title: str, *paragraphs: str) -> func.HttpResponse:
 def _page(
     template: str, values: Mapping[str, object], *, status: int = 200, form_action: str = "'none'"
 ) -> func.HttpResponse:
-    return page(_HERE, template, values, status=status, form_action=form_action)
+    return page(_HERE, template, values, brand=_brand(), status=status, form_action=form_action)
+
+
+def _brand() -> Brand:
+    """The product's name and links; the page about wrong settings does without."""
+    try:
+        return app().settings.brand
+    except Misconfigured:
+        return Brand()

@@ -25,7 +25,8 @@ class Refusal:
 
 
 _START_AGAIN = "Start again, and finish in the same browser within ten minutes."
-_ASK = "ask your contact at Siftrock, and give them the code below."
+_ASK = "ask whoever sent you the link, and give them what stands below."
+_ADMINISTRATOR = "An administrator with the right to grant consent for the whole organization"
 _UNTRUSTED = Refusal(
     400,
     "Microsoft’s answer could not be trusted",
@@ -89,7 +90,7 @@ REFUSALS: dict[Reason, Refusal] = {
         "A permission is missing",
         "Microsoft did not grant everything that is needed to read the inbox, so nothing was connected.",
         "Start again and accept all of the permissions. If Microsoft does not offer them, your administrator has"
-        " limited them: the link below lets them approve the app.",
+        " limited them: the page below lets them approve the app.",
         approval=True,
         technical=True,
     ),
@@ -104,7 +105,7 @@ REFUSALS: dict[Reason, Refusal] = {
         403,
         "Your organization does not have the app",
         "Microsoft says that the app was removed or disabled in your organization, so nothing was connected.",
-        "Ask your Microsoft 365 administrator to approve it: the link below leads them there. Then start again.",
+        "Ask your Microsoft 365 administrator to approve it: the page below leads them there. Then start again.",
         approval=True,
         technical=True,
     ),
@@ -116,11 +117,10 @@ REFUSALS: dict[Reason, Refusal] = {
     ),
     Reason.NO_ACCOUNT: Refusal(
         403,
-        "Siftrock does not expect this inbox",
-        "No Siftrock account lists the address you signed in with. We have thrown away the access that Microsoft"
-        " gave us.",
-        "Check that you chose the account of the marketing inbox and not your own. If you did, ask your contact at"
-        " Siftrock to add its address (the user name it signs in with) to your account.",
+        "We do not expect this inbox",
+        "No account here lists the address you signed in with. We have thrown away the access that Microsoft gave us.",
+        "Check that you chose the account of the marketing inbox and not your own. If you did, ask whoever"
+        " sent you the link to add its address (the user name it signs in with) to your account.",
     ),
     Reason.WRONG_TENANT: Refusal(
         403,
@@ -148,8 +148,7 @@ REFUSALS: dict[Reason, Refusal] = {
     Reason.OTHER_ACCOUNT: Refusal(
         409,
         "This inbox is connected elsewhere",
-        "It already belongs to another Siftrock account, and is never moved without notice. Its connection is as"
-        " it was.",
+        "It already belongs to another account, and is never moved without notice. Its connection is as it was.",
         f"If it should move: {_ASK}",
         again=False,
     ),
@@ -159,7 +158,7 @@ REFUSALS: dict[Reason, Refusal] = {
         "Consent was not given",
         "Either the request was declined on Microsoft’s page, or that page said that an administrator has to approve"
         " the app first. Nothing was connected and nothing was stored.",
-        "If Microsoft asked for an administrator’s approval, send the link below to your Microsoft 365 administrator,"
+        "If Microsoft asked for an administrator’s approval, send the page below to your Microsoft 365 administrator,"
         " and start again once they have approved. If you declined and did not mean to, start again and choose Accept.",
         approval=True,
         technical=True,
@@ -190,7 +189,7 @@ REFUSALS: dict[Reason, Refusal] = {
         403,
         "Your administrator has to approve the app first",
         "Your organization does not let people give these permissions themselves. Nothing was connected.",
-        "Send the link below to your Microsoft 365 administrator. Once they have approved, start again.",
+        "Send the page below to your Microsoft 365 administrator. Once they have approved, start again.",
         approval=True,
         technical=True,
     ),
@@ -198,20 +197,30 @@ REFUSALS: dict[Reason, Refusal] = {
         403,
         "Your organization’s rules stopped the sign-in",
         "A conditional access policy did not allow it, for example because of this device, network or country.",
-        "Try a managed device on your organization’s network. Otherwise give your IT department the code and the"
-        " details below: the sign-in log in Microsoft Entra shows which policy it was.",
+        "Try a managed device on your organization’s network. Otherwise give your IT department what stands"
+        " below: the sign-in log in Microsoft Entra shows which policy it was.",
         technical=True,
     ),
-    # Anybody can call this page up, and nothing of the answer is checked: so it tells no fact.
     Reason.ADMIN_DECLINED: Refusal(
         400,
-        "If the app was not approved, it still can be",
-        "Microsoft sends administrators here who declined to approve the app for their organization, or whose approval"
-        " did not succeed. This page cannot check which.",
-        "An administrator with the right to grant consent for the whole organization can open the link again.",
+        "The app was not approved",
+        "The approval was cancelled on Microsoft’s page, or did not succeed there. Nothing has changed.",
+        f"{_ADMINISTRATOR} can try again from the page below.",
         again=False,
+        approval=True,
     ),
 }
+
+UNCHECKED_DECLINE = Refusal(
+    400,
+    "If the app was not approved, it still can be",
+    "Microsoft sends administrators here who declined to approve the app for their organization, or whose approval"
+    " did not succeed. This page cannot check which.",
+    f"{_ADMINISTRATOR} can try again from the page below.",
+    again=False,
+    approval=True,
+)
+"""For an answer to an administrator that belongs to no request of this browser. Anybody can call it up: no fact."""
 
 _BUSY = Refusal(
     503,
@@ -223,13 +232,13 @@ _OURS = Refusal(
     500,
     "This is our mistake",
     "The connector is not set up correctly. There is nothing that you did wrong, and nothing that you could set right.",
-    "Please tell whoever sent you the link, with the code below, and try again later.",
+    "Please tell whoever sent you the link, with what stands below, and try again later.",
 )
 UNEXPECTED = Refusal(
     500,
     "Something went wrong on our side",
     "An unexpected fault stopped the connection. It has been recorded.",
-    "Start again in a few minutes. If it happens again, give your contact at Siftrock the code below.",
+    "Start again in a few minutes. If it happens again, give whoever sent you the link what stands below.",
 )
 """For what no MailsyncError describes."""
 

@@ -17,6 +17,7 @@ from mailsync.settings import Settings
 if TYPE_CHECKING:
     from mailsync.accounts.ports import AccountStore
     from mailsync.adapters.graph.transport import GraphTransport
+    from mailsync.connect.approval import Approvals
     from mailsync.connect.connector import Connector
     from mailsync.connect.disconnect import Disconnector
     from mailsync.mailboxes.ports import MailboxStore
@@ -193,6 +194,13 @@ class App:
             queue=self.queue,
             clock=utc_now,
         )
+
+    @once
+    def approvals(self) -> "Approvals":
+        """Administrators' approvals."""
+        from mailsync.connect.approval import Approvals
+
+        return Approvals(self.settings, self.directory, utc_now)
 
     @once
     def disconnector(self) -> "Disconnector":

@@ -15,11 +15,31 @@ decides by is the class, so refusals that want an answer of their own have class
 token, code, secret, cookie or address.
 """
 
+from dataclasses import dataclass, field
+
 from mailsync.reasons import Reason
 
 
+@dataclass(slots=True)
+class Attempt:
+    """What was refused, for the page of whoever is concerned. Only `reference`, a short one, stands in the log too.
+
+    `address`, `tenant`: who signed in, "" as long as that is not known. `granted`: Microsoft has given its consent.
+    """
+
+    reference: str
+    address: str = field(default="", repr=False)
+    tenant: str = ""
+    granted: bool = False
+
+
 class MailsyncError(Exception):
-    """The root. `reason` is the stable code, `message` a sentence that names the thing and the remedy."""
+    """The root. `reason` is the stable code, `message` a sentence that names the thing and the remedy.
+
+    `attempt`: of a person's request, what its page tells besides.
+    """
+
+    attempt: Attempt | None = None
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(f"{reason}: {message}")

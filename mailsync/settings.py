@@ -32,10 +32,17 @@ NAMES = (
     "POLL_INTERVAL_SECONDS",
     "POLL_INTERVAL_WITH_PUSH_SECONDS",
     "SUBSCRIPTION_MINUTES",
+    "PRODUCT_NAME",
+    "SUPPORT_URL",
+    "PRIVACY_URL",
+    "TERMS_URL",
+    "LOGO_URL",
 )
 """Every name that `Settings.load` reads, besides WEBSITE_HOSTNAME, which the platform sets."""
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_LINK = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/%@!$&()*+:=-]*)?")
+"""No quotation mark, semicolon or comma: it goes into a page and into that page's Content-Security-Policy."""
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -60,6 +67,17 @@ class Storage:
 
 
 @dataclass(frozen=True, slots=True)
+class Brand:
+    """What pages call the product, and where they lead besides; "" for what there is not."""
+
+    product_name: str = "Siftrock"
+    support_url: str = ""
+    privacy_url: str = ""
+    terms_url: str = ""
+    logo_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The program's settings; each field is described in the README."""
 
@@ -78,11 +96,22 @@ class Settings:
     poll_interval: int
     poll_interval_with_push: int
     subscription_minutes: int = 10_070
+    brand: Brand = Brand()
 
     @property
     def redirect_uri(self) -> str:
         """The one redirect URI, as registered with Entra."""
         return f"{self.public_base_url}/auth/callback"
+
+    @property
+    def connect_url(self) -> str:
+        """The page with which an owner begins."""
+        return f"{self.public_base_url}/connect"
+
+    @property
+    def approval_url(self) -> str:
+        """The page for an owner's administrator."""
+        return f"{self.connect_url}/approval"
 
     @property
     def notification_url(self) -> str:
@@ -130,6 +159,7 @@ class Settings:
             poll_interval=reader.number("POLL_INTERVAL_SECONDS", 300, 1, 86_400),
             poll_interval_with_push=reader.number("POLL_INTERVAL_WITH_PUSH_SECONDS", 3600, 1, 86_400),
             subscription_minutes=reader.number("SUBSCRIPTION_MINUTES", 10_070, 45, 10_080),
+            brand=reader.brand(),
         )
         reader.finish()
         return settings
@@ -176,6 +206,21 @@ class _Reader:
         client_id = self.text(f"{name}__clientId", fallback)
         return Storage(table_uri=table, queue_uri=queue, blob_uri=blob, client_id=client_id, credential=credential)
 
+    def brand(self) -> Brand:
+        return Brand(
+            product_name=self.text(
+                "PRODUCT_NAME", Brand().product_name, _is_name, "a name of up to 60 printable characters"
+            ),
+            support_url=self.link("SUPPORT_URL"),
+            privacy_url=self.link("PRIVACY_URL"),
+            terms_url=self.link("TERMS_URL"),
+            logo_url=self.link("LOGO_URL"),
+        )
+
+    def link(self, name: str) -> str:
+        wanted = "an https URL without a query, such as https://example.org/help"
+        return self.text(name, "", lambda text: not text or (_LINK.fullmatch(text) and _is_https(text, False)), wanted)
+
     def credential(self, name: str) -> str:
         kinds = {"managedidentity", "azurecli"}
         return self.text(
@@ -195,6 +240,10 @@ def _is_https(text: str, origin: bool) -> bool:
         return False
     plain = not (parts.username or parts.query or parts.fragment)
     return usable and plain and not (origin and parts.path)
+
+
+def _is_name(text: str) -> bool:
+    return text.isprintable() and len(text) <= 60
 
 
 def _is_folder(text: str) -> bool:

@@ -4,7 +4,9 @@ Application Insights receives the lines as traces; the alerts and the workbook i
 these names, and a test holds the two together.
 """
 
+import base64
 import logging
+import secrets
 import time
 from collections.abc import Callable
 from enum import StrEnum
@@ -70,14 +72,20 @@ def emit(event: Event, **fields: object) -> None:
     _log.log(_LEVELS.get(event, logging.INFO), "%s", " ".join([event.value, *pairs]))
 
 
+def new_reference(random: Callable[[int], bytes] = secrets.token_bytes) -> str:
+    """A short name for one occurrence, by which a page and a line of the log are brought together."""
+    return base64.b32encode(random(5)).decode()
+
+
 class Tally:
     """Adds up what may come in floods, and says when it is time to tell the sum. For one thread.
 
-    `seconds`: the shortest time between two tellings.
+    `seconds`: the shortest time between two tellings, in the long run; `burst`: how many may come at once before.
     """
 
-    def __init__(self, seconds: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, seconds: float = 10.0, clock: Callable[[], float] = time.monotonic, *, burst: int = 1) -> None:
         self._seconds = seconds
+        self._ahead = seconds * (burst - 1)
         self._clock = clock
         self._next = clock()
         self._sum = 0
@@ -86,19 +94,20 @@ class Tally:
         """Adds to the sum. Returns the sum where it is time to tell it, and begins anew; else 0."""
         self._sum += number
         now = self._clock()
-        if not self._sum or now < self._next:
+        if not self._sum or now < self._next - self._ahead:
             return 0
-        told, self._sum, self._next = self._sum, 0, now + self._seconds
+        told, self._sum, self._next = self._sum, 0, max(self._next, now) + self._seconds
         return told
 
 
 class Tallies:
     """For events that strangers can cause as often as they like: a line now and then, with how many it stands for.
 
-    Threads may share it.
+    Threads may share it. `burst`: how many of a kind have a line of their own before they are added up.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, burst: int = 1) -> None:
+        self._burst = burst
         self._tallies: dict[tuple[Event, str], Tally] = {}
         self._lock = Lock()
 
@@ -108,7 +117,7 @@ class Tallies:
         Each event and kind is told by itself. A kind is a word of the program's own, so that there are few.
         """
         with self._lock:
-            count = self._tallies.setdefault((event, kind), Tally()).add(1)
+            count = self._tallies.setdefault((event, kind), Tally(burst=self._burst)).add(1)
         if count:
             emit(event, count=count, **fields)
 

@@ -73,7 +73,7 @@ def _keys(options: argparse.Namespace) -> int:
 def _connect(options: argparse.Namespace) -> int:
     from sandbox import commands
 
-    return commands.connect(options.address, options.account)
+    return commands.connect(options.address, options.account, owner_consents=options.owner_consents)
 
 
 def _deliver(options: argparse.Namespace) -> int:
@@ -143,6 +143,11 @@ def _add_running(add: _Add) -> None:
 def _add_mail(add: _Add) -> None:
     connect = add("connect", _connect, "connect an inbox as its owner, through the real pages; prints its id")
     connect.add_argument("--account", metavar="ID", help="the Siftrock account (default: one for the whole domain)")
+    connect.add_argument(
+        "--owner-consents",
+        action="store_true",
+        help="the organization lets its users consent (default: its administrator approves first, as in most)",
+    )
     deliver = add("deliver", _deliver, "deliver mail to an inbox; its user is created where missing")
     messages = add("messages", _messages, "show what Table Storage holds for an inbox, newest first")
     mailbox = add("mailbox", _mailbox, "show what the stand-in's mailbox holds, as Graph would answer")

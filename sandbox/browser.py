@@ -106,9 +106,18 @@ def walk_sign_in(browser: Browser, app: str, address: str) -> Page:
 
     Raises SandboxError with what the page said where the way ends before the app's success page.
     """
-    page = browser.open(f"{app}/connect")
+    return _walk(browser, f"{app}/connect", address, f"{app}/connect/done")
+
+
+def walk_approval(browser: Browser, app: str, administrator: str) -> Page:
+    """From the app's page for administrators through Microsoft's back to the app, approving. Raises as above."""
+    return _walk(browser, f"{app}/connect/approval", administrator, f"{app}/auth/callback?admin_consent=True")
+
+
+def _walk(browser: Browser, start: str, address: str, end: str) -> Page:
+    page = browser.open(start)
     for _ in range(_MOST_PAGES):
-        if page.url.startswith(f"{app}/connect/done"):
+        if page.url.startswith(end):
             return page
         form = next((form for form in page.forms if not _needs_more(form)), None)
         if form is None or ("decision" in form.buttons and "accept" not in form.buttons["decision"]):

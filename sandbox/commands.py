@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from mailsync.terminal import say, to_json
-from sandbox.browser import Browser, walk_sign_in
+from sandbox.browser import Browser, walk_approval, walk_sign_in
 from sandbox.client import Control, fire, mail_files, mailsync_app, message_rows
 from sandbox.show import counted, line
 from sandbox.state import SandboxError, State, load_state
@@ -15,26 +15,52 @@ from sandbox.state import SandboxError, State, load_state
 POLL_TIMER = "poll_due_mailboxes"
 """The app's timer function that queues mailboxes which are due."""
 
+ADMINISTRATOR = "administrator"
+"""The user name of who approves the app for an organization, at the organization's own domain."""
 
-def connect(address: str, account_id: str | None) -> int:
-    """Walks the consent as the user of that address; prints the mailbox id."""
+
+def connect(address: str, account_id: str | None, *, owner_consents: bool) -> int:
+    """Walks the pages as the user of that address; prints the mailbox id."""
     state = load_state()
-    say(connect_mailbox(state, Control(state), address, account_id))
+    control = Control(state)
+    if owner_consents:
+        user = control.call("POST", "/users", {"address": address})
+        control.call("POST", "/tenants", {"tenantId": user["tenantId"], "consentAllowed": True})
+    say(connect_mailbox(state, control, address, account_id))
     return 0
 
 
 def connect_mailbox(state: State, control: Control, address: str, account_id: str | None = None) -> str:
-    """Creates user and account where they are missing, walks the pages, and returns the mailbox id."""
+    """Creates user and account where they are missing, walks the pages, and returns the mailbox id.
+
+    Where the organization's users may not consent, its administrator approves first.
+    """
     from mailsync.mailboxes.ids import mailbox_id
 
     user = control.call("POST", "/users", {"address": address})
     ensure_account(state, address, account_id)
     with Browser(state.ca_file) as browser:
+        approve(browser, state, control, address)
         walk_sign_in(browser, state.app, address)
     identity = mailbox_id(user["tenantId"], user["userId"])
     if mailsync_app(state).mailboxes.get(identity) is None:
         raise SandboxError(f"the pages say that {address} is connected, and table mailboxes has no {identity}")
     return identity
+
+
+def approve(browser: Browser, state: State, control: Control, address: str) -> bool:
+    """An administrator of the address's organization approves the app for it, unless nobody needs that.
+
+    Walks the page for administrators and Microsoft's. Returns whether it was needed.
+    """
+    user = control.call("POST", "/users", {"address": address})
+    tenant = control.call("POST", "/tenants", {"tenantId": user["tenantId"]})
+    if tenant["consentAllowed"] or tenant["adminConsented"]:
+        return False
+    administrator = f"{ADMINISTRATOR}@{address.rpartition('@')[2]}"
+    control.call("POST", "/users", {"address": administrator, "administrator": True})
+    walk_approval(browser, state.app, administrator)
+    return True
 
 
 def ensure_account(state: State, address: str, account_id: str | None = None) -> str:

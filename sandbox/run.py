@@ -5,13 +5,15 @@ import time
 from pathlib import Path
 
 from mailsync.terminal import say
+from sandbox.browser import Browser
 from sandbox.client import Control, mail_files, mailsync_app, message_rows
-from sandbox.commands import connect_mailbox, deliver_files, ensure_account
+from sandbox.commands import approve, connect_mailbox, deliver_files, ensure_account
 from sandbox.show import line
 from sandbox.state import PROJECT, SandboxError, home
 from sandbox.up import Sandbox, stop_on_signals
 
 ADDRESS = "hello@contoso.com"
+OWN_CONSENT = "hello@fabrikam.com"
 SAMPLES = PROJECT / "sandbox/samples"
 _TIMEOUT = 90
 
@@ -45,8 +47,12 @@ def _demonstrate(sandbox: Sandbox) -> tuple[str, set[str]]:
     delivered, _ = deliver_files(control, ADDRESS, before)
     account = ensure_account(state, ADDRESS)
     say(f"{delivered} messages wait in the inbox of {ADDRESS}; account {account} admits its domain.")
+    with Browser(state.ca_file) as browser:
+        approve(browser, state, control, ADDRESS)
+    say("As in most organizations, its users may not consent to this: its administrator has approved the app, on the")
+    say(f"page {state.app}/connect/approval and Microsoft's.")
     mailbox_id = connect_mailbox(state, control, ADDRESS)
-    say("Its owner has given consent on the pages, over HTTP. The first sync brings what was there:", "")
+    say("Its owner has signed in, without a consent page, over HTTP. The first sync brings what was there:", "")
     seen: set[str] = set()
     _show_rows(sandbox, mailbox_id, seen, len(before))
     _await_push(sandbox, mailbox_id)
@@ -57,8 +63,18 @@ def _demonstrate(sandbox: Sandbox) -> tuple[str, set[str]]:
         delivered, _ = deliver_files(control, ADDRESS, [file])
         _show_rows(sandbox, mailbox_id, seen, len(seen) + delivered, since=began)
     say("")
+    own = _connect_by_own_consent(sandbox, control)
+    say(f"In the organization of {OWN_CONSENT} users may consent: its owner has, on Microsoft's page.")
+    say(f"That mailbox is {own}.")
+    say("")
     say(f"All {len(seen)} messages are in table `messages`, each once.")
     return mailbox_id, seen
+
+
+def _connect_by_own_consent(sandbox: Sandbox, control: Control) -> str:
+    user = control.call("POST", "/users", {"address": OWN_CONSENT})
+    control.call("POST", "/tenants", {"tenantId": user["tenantId"], "consentAllowed": True})
+    return connect_mailbox(sandbox.state, control, OWN_CONSENT)
 
 
 def _follow(sandbox: Sandbox, mailbox_id: str, seen: set[str]) -> None:
@@ -121,6 +137,8 @@ It keeps running; Ctrl-C ends it. What to try next:
   {sandbox.state.app}/connect
       The page that owners meet. Sign in as {ADDRESS}; anybody else of contoso.com
       can once mail was delivered to their address (the command below).
+      Anybody else of fabrikam.com meets Microsoft's consent page, as its users may consent;
+      in a third organization Microsoft asks for the administrator first.
       The browser warns, there and at the sign-in: the certificate is the sandbox's own.
   {name} -m sandbox deliver {ADDRESS} FILE…      mail of yours (.eml, mbox, folders): its rows show here
   {name} -m sandbox messages {ADDRESS}           what Table Storage holds; --json for all of it

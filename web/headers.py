@@ -8,13 +8,15 @@ PLAIN = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 """Of every answer: nobody keeps it, and nobody guesses what it is."""
 
 
-def page(style_hash: str = "", *, form_action: str = "'none'") -> dict[str, str]:
-    """The headers of a page without scripts, pictures and frames.
+def page(style_hash: str = "", *, form_action: str = "'none'", images: str = "") -> dict[str, str]:
+    """The headers of a page without scripts and frames.
 
     `style_hash`: of its one style sheet, as `sha256-…`; "" where it has none. `form_action`: where its forms may lead.
+    `images`: where its pictures are; "" where it has none.
     """
     style = f" style-src '{style_hash}';" if style_hash else ""
-    policy = f"default-src 'none';{style} form-action {form_action}; frame-ancestors 'none'; base-uri 'none'"
+    pictures = f" img-src {images};" if images else ""
+    policy = f"default-src 'none';{style}{pictures} form-action {form_action}; frame-ancestors 'none'; base-uri 'none'"
     return {
         **PLAIN,
         "Content-Security-Policy": policy,

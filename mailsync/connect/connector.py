@@ -20,7 +20,7 @@ from mailsync.accounts.records import Account
 from mailsync.clock import Clock
 from mailsync.connect.id_token import check_grant, check_profile, checked_tenant
 from mailsync.connect.seal import SECRET_BYTES, record_key, seal, secret_text, unseal
-from mailsync.errors import LicenseLapsed, MailsyncError, Rejected, RetryLater
+from mailsync.errors import Attempt, LicenseLapsed, MailsyncError, Rejected, RetryLater
 from mailsync.mailboxes.hold import MailboxHold
 from mailsync.mailboxes.ids import mailbox_id
 from mailsync.mailboxes.leases import Leases
@@ -32,7 +32,7 @@ from mailsync.schedule.ports import HintQueue
 from mailsync.schedule.records import Hint
 from mailsync.settings import Settings
 from mailsync.sync.ports import MailService, MailServiceFactory
-from mailsync.telemetry import Event, Tallies, emit
+from mailsync.telemetry import Event, Tallies, emit, new_reference
 from mailsync.tokens.ports import Directory, TokenVault
 from mailsync.tokens.records import AuthorizationRequest, Grant, StoredToken
 
@@ -86,7 +86,7 @@ class Connector:
     queue: HintQueue
     clock: Clock
     random: Callable[[int], bytes] = secrets.token_bytes
-    refusals: Tallies = field(default_factory=Tallies)
+    refusals: Tallies = field(default_factory=partial(Tallies, burst=20))
     sleep: Callable[[float], None] = time.sleep
 
     def start(self) -> Started:
@@ -100,11 +100,15 @@ class Connector:
 
         Raises Rejected, RetryLater, ReconnectRequired, Misconfigured; the owner may begin again at any time. After a
         Rejected, neither a token nor a mailbox is stored, and the sign-in is used up if its cookie was the right one.
+        The error's `attempt` has what is known by then of who signed in.
         """
+        attempt = Attempt(new_reference(self.random))
         try:
-            return self._finish(answer, cookie)
+            return self._finish(answer, cookie, attempt)
         except MailsyncError as error:
-            self.refusals.emit(Event.CONNECT_REFUSED, error.reason, reason=error.reason, detail=error.message)
+            error.attempt = attempt
+            reason, reference = error.reason, attempt.reference
+            self.refusals.emit(Event.CONNECT_REFUSED, reason, reason=reason, reference=reference, detail=error.message)
             raise
 
     def connection(self, cookie: str | None) -> Connection | None:
@@ -116,17 +120,15 @@ class Connector:
         account = self.accounts.get(mailbox.account_id) if mailbox else None
         return Connection(mailbox, account.name) if mailbox and account else None
 
-    def approval_url(self) -> str:
-        """The link by which an administrator allows the app for the whole organization."""
-        return self.directory.admin_consent_url(self.settings.redirect_uri, secret_text(self.random(SECRET_BYTES)))
-
-    def _finish(self, answer: Mapping[str, str], cookie: str | None) -> Finished:
+    def _finish(self, answer: Mapping[str, str], cookie: str | None, attempt: Attempt) -> Finished:
         flow = self._take_flow(answer, cookie)
+        attempt.granted = "code" in answer  # which Entra gives once consent is on its record
         grant = self.directory.complete(flow, answer)
-        tenant = checked_tenant(grant.id_token_claims, self.settings, self.clock())
+        attempt.tenant = tenant = checked_tenant(grant.id_token_claims, self.settings, self.clock())
         refresh_token = check_grant(grant)
         mail = self.mail(lambda: grant.access_token)
         profile = mail.me()
+        attempt.address = profile.address
         check_profile(profile, grant.id_token_claims)
         _check_inbox(mail)
         identity = _identity(tenant, profile)

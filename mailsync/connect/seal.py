@@ -26,6 +26,11 @@ def secret_text(random_bytes: bytes) -> str:
     return base64.urlsafe_b64encode(random_bytes).decode().rstrip("=")
 
 
+def is_secret(text: str) -> bool:
+    """Whether a text has the form of `secret_text`."""
+    return _SECRET.fullmatch(text) is not None
+
+
 def record_key(text: str) -> str:
     """The key of a record for a value that the table itself must not hold: its SHA-256, in hex."""
     return hashlib.sha256(text.encode()).hexdigest()
@@ -41,7 +46,7 @@ def unseal(secret: str | None, label: str, sealed: str) -> bytes:
     from cryptography.fernet import InvalidToken
 
     message = "The sign-in was begun in another browser, or its cookie is missing."
-    if secret is None or not _SECRET.fullmatch(secret):
+    if secret is None or not is_secret(secret):
         raise Rejected(Reason.WRONG_BROWSER, message)
     try:
         return _fernet(secret, label).decrypt(sealed)

@@ -4,6 +4,7 @@
 |---|---|---|
 | POST /users | address, and as wanted the fields below | userId, tenantId, address |
 | POST /tenants | tenantId, consentAllowed?, adminConsented? (scopes) | tenantId, consentAllowed, adminConsented |
+| POST /consent-policy | consentAllowed | consentAllowed: of every tenant, and of those to come |
 | GET /faults | | known: [{name, sentence, params}], active: [{name, params, remaining}] |
 | POST /faults | name, count?, params? | the ordered fault |
 | DELETE /faults, /faults/{name} | | cleared |
@@ -19,6 +20,9 @@
 
 Every body is held to what its route declares below: a field that is unknown, of a wrong type or out of range is
 refused with 400, and `error` names it and what would be right.
+
+A tenant's `consentAllowed`: null, as it begins: the Microsoft-managed policy, under which users cannot consent to
+Mail.Read and an administrator must; true: they can; false: they can consent to nothing.
 
 A user's fields: displayName, mail ("": none; any other than the address is forged), tenantId (default: the
 domain's own), guest, consentAllowed (false: an administrator must consent), administrator. A user who exists is
@@ -54,7 +58,12 @@ _BODIES: Mapping[str, Mapping[str, Parameter]] = {
         **{name: text(nullable=True) for name in ("displayName", "mail", "tenantId")},
         **{name: flag() for name in ("guest", "consentAllowed", "administrator")},
     },
-    "/tenants": {"tenantId": text(required=True), "consentAllowed": flag(), "adminConsented": texts()},
+    "/tenants": {
+        "tenantId": text(required=True),
+        "consentAllowed": flag(nullable=True),
+        "adminConsented": texts(),
+    },
+    "/consent-policy": {"consentAllowed": flag(nullable=True, required=True)},
     "/faults": {"name": text(required=True), "count": whole(None, least=1, nullable=True), "params": table()},
     "/revoke": {"address": _ADDRESS, "tenantId": text(nullable=True)},
     "/redirect-uris": {"uri": text(required=True)},
@@ -72,6 +81,7 @@ def app(world: World) -> Starlette:
     posts: dict[str, _Handler] = {
         "/users": _create_user,
         "/tenants": _set_tenant,
+        "/consent-policy": _set_consent_policy,
         "/faults": _order_fault,
         "/revoke": _revoke,
         "/redirect-uris": _add_redirect_uri,
@@ -156,6 +166,13 @@ def _set_tenant(world: World, body: dict[str, Any]) -> object:
         "consentAllowed": tenant.user_consent_allowed,
         "adminConsented": sorted(tenant.admin_consented),
     }
+
+
+def _set_consent_policy(world: World, body: dict[str, Any]) -> object:
+    world.user_consent_allowed = body["consentAllowed"]
+    for tenant in world.tenants.values():
+        tenant.user_consent_allowed = world.user_consent_allowed
+    return {"consentAllowed": world.user_consent_allowed}
 
 
 def _list_faults(world: World, _body: dict[str, Any]) -> object:

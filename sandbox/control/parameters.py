@@ -33,9 +33,9 @@ class Parameter:
         raise ValueError(f"{name} takes {self.right}{', or null' if self.nullable else ''}; not {shown}")
 
 
-def flag(default: bool = False) -> Parameter:
+def flag(default: bool = False, *, nullable: bool = False, required: bool = False) -> Parameter:
     """True or false."""
-    return Parameter("true or false", lambda value: isinstance(value, bool), default)
+    return Parameter("true or false", lambda value: isinstance(value, bool), default, nullable, required)
 
 
 def number(

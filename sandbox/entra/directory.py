@@ -7,15 +7,30 @@ from sandbox import constants
 DELEGATED_SCOPES = ("openid", "offline_access", "User.Read", "Mail.Read")
 """The delegated permissions of the app registration: nothing else can be asked for."""
 
+KEPT_FROM_USERS = frozenset({"Mail.Read"})
+"""Of those, what the Microsoft-managed consent policy, the default of a tenant, lets administrators alone grant.
+
+https://learn.microsoft.com/entra/identity/enterprise-apps/manage-app-consent-policies
+"""
+
 
 @dataclass(slots=True)
 class Tenant:
-    """A directory. `admin_consented`: scopes an administrator granted for everybody in it."""
+    """A directory. `admin_consented`: scopes an administrator granted for everybody in it.
+
+    `user_consent_allowed`: whether its users may consent to any permission, or to none; None: the Microsoft-managed
+    policy, under which they may to all but `KEPT_FROM_USERS`.
+    """
 
     tenant_id: str
     domains: set[str] = field(default_factory=set)
-    user_consent_allowed: bool = True
+    user_consent_allowed: bool | None = None
     admin_consented: frozenset[str] = frozenset()
+
+    def lets_users_consent_to(self, scopes: frozenset[str]) -> bool:
+        """Whether a user of it may grant all of these scopes."""
+        allowed = self.user_consent_allowed
+        return not scopes & KEPT_FROM_USERS if allowed is None else allowed
 
     @property
     def initial_domain(self) -> str:

@@ -62,7 +62,7 @@ class SignIn:
         missing = parsed.scopes - self._consented(user)
         if not missing and parsed.prompt != "consent":
             return self._accept(parsed, user)
-        template = "consent.html" if not missing or self._may_consent(user) else "approval.html"
+        template = "consent.html" if self._may_consent(user, missing) else "approval.html"
         return page(
             template,
             action=f"/{tenant}/consent",
@@ -82,7 +82,7 @@ class SignIn:
         parsed, user = step
         # Who comes back from the page "Need admin approval" has, to the app, declined:
         # https://learn.microsoft.com/answers/questions/2237594
-        needs_admin = not self._may_consent(user) and parsed.scopes - self._consented(user)
+        needs_admin = not self._may_consent(user, parsed.scopes - self._consented(user))
         if needs_admin and self._world.faults.take(_ADMIN_CONSENT_SAID):
             return self._refuse(parsed, EntraError("access_denied", 90094, "Admin consent is required."))
         if needs_admin or form.get("decision") != "accept":
@@ -122,8 +122,9 @@ class SignIn:
         grant = self._world.grants.of_user(user.user_id)
         return self._world.tenant(user.tenant_id).admin_consented | (grant.scopes if grant else frozenset())
 
-    def _may_consent(self, user: User) -> bool:
-        return user.user_consent_allowed and self._world.tenant(user.tenant_id).user_consent_allowed
+    def _may_consent(self, user: User, missing: frozenset[str]) -> bool:
+        tenant = self._world.tenant(user.tenant_id)
+        return not missing or (user.user_consent_allowed and tenant.lets_users_consent_to(missing))
 
     def _accounts(self, tenant: str, query: str, problem: str = "") -> Response:
         users = sorted(self._world.users.values(), key=lambda user: user.user_principal_name.casefold())

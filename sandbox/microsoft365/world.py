@@ -41,6 +41,7 @@ def new_signing_key() -> rsa.RSAPrivateKey:
 class World:
     """All state of the stand-in.
 
+    `user_consent_allowed`: what tenants begin with, see `Tenant`.
     `addresses` is set by the server. `vault_officers`: principal ids with the role Key Vault Secrets Officer.
     `signed_tokens`: every JWT that was issued.
     """
@@ -52,6 +53,7 @@ class World:
     identities: list[ManagedIdentity] = field(default_factory=lambda: [ManagedIdentity()])
     tenants: dict[str, Tenant] = field(default_factory=dict)
     users: dict[str, User] = field(default_factory=dict)
+    user_consent_allowed: bool | None = None
     access_token_lifetime: timedelta = timedelta(minutes=60)
     signed_tokens: list[str] = field(default_factory=list, repr=False)
     addresses: Addresses = field(default_factory=lambda: Addresses("", "", "", ""))
@@ -74,7 +76,8 @@ class World:
     def tenant(self, tenant_id: str) -> Tenant:
         """The tenant of that id, created where it is missing. Raises ValueError for an id that is no GUID."""
         tenant_id = str(uuid.UUID(tenant_id))
-        return self.tenants.setdefault(tenant_id, Tenant(tenant_id))
+        new = Tenant(tenant_id, user_consent_allowed=self.user_consent_allowed)
+        return self.tenants.setdefault(tenant_id, new)
 
     def tenant_of_domain(self, domain: str) -> Tenant | None:
         """The tenant that has proved it owns the domain, or None."""

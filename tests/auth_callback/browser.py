@@ -36,13 +36,18 @@ class Browser:
         function = {
             "/": blueprint.root,
             "/connect": blueprint.connect_page,
+            "/connect/approval": blueprint.approval_page,
             "/connect/done": blueprint.connect_done,
             "/auth/callback": blueprint.auth_callback_admin_consent,
         }[path]
         return self._call(function, "GET", path, query=query)
 
     def post(self, path: str, fields=None, headers=None, body: bytes | None = None) -> Answer:
-        function = {"/connect": blueprint.connect_start, "/auth/callback": blueprint.auth_callback}[path]
+        function = {
+            "/connect": blueprint.connect_start,
+            "/connect/approval": blueprint.approval_start,
+            "/auth/callback": blueprint.auth_callback,
+        }[path]
         headers = {"Content-Type": "application/x-www-form-urlencoded"} | (headers or {})
         body = urlencode(fields or {}).encode() if body is None else body
         return self._call(function, "POST", path, headers=headers, body=body)

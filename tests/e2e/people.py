@@ -47,9 +47,15 @@ class Owner(Browser):
         return self.answer(page)
 
     @staticmethod
-    def approval_link(page):
-        """The link for an administrator that a page shows."""
+    def handed_on(page):
+        """The address that a page shows to be copied for somebody else."""
         return html.unescape(re.search(r"<textarea[^>]*>([^<]+)</textarea>", page.html)[1])
+
+    def approve(self, link, address):
+        """As the administrator of that address: opens the page, approves at Microsoft; returns the app's last page."""
+        page = self.open(link)
+        consent = self.sign_in(self.submit(page, page.forms[0]), address)
+        return self.decide(consent, "accept")
 
     @property
     def state(self):

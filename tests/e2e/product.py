@@ -45,6 +45,8 @@ class Product:
         self.control = Control(state)
         self.app = mailsync_app(state)
         self.connection_string = connection_string(state)
+        # What is tested here begins once an inbox can be connected; approval has tests of its own.
+        self.control.call("POST", "/consent-policy", {"consentAllowed": True})
 
     def close(self):
         self.control._client.close()

@@ -80,17 +80,20 @@ def test_declined(product, owner):
 
 def test_an_administrator_must_approve_and_does(product, owner):
     address, chief = "cleo@strict.example", "chief@strict.example"
-    identity = user(product, address, consentAllowed=False)
+    identity = user(product, address)
     user(product, chief, administrator=True)
+    product.control.call("POST", "/tenants", {"tenantId": identity[:36], "consentAllowed": None})
     ensure_account(product.state, address)
     with nothing_stored(product, identity):
         page = owner.answer(owner.decide(owner.sign_in(owner.begin(), address), "return"))
         assert page.code == "consent_declined"
-    link = owner.approval_link(page)
     with Owner(product.state) as other:
-        consent = other.sign_in(other.open(link), chief)
-        assert "approved" in other.decide(consent, "accept").heading
-    assert owner.connect(address).url.endswith("/connect/done")
+        approved = other.approve(owner.handed_on(page), chief)
+        assert approved.heading == "Approved: inboxes can be connected now"
+    page = owner.open(owner.handed_on(approved))
+    page = owner.sign_in(owner.submit(page, page.forms[0]), address)
+    assert page.heading == "Returning to the app"  # no consent is asked
+    assert owner.answer(page).url.endswith("/connect/done")
 
 
 def test_guests(product, owner):

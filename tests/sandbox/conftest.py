@@ -41,7 +41,7 @@ def signing_key():
 
 @pytest.fixture
 def world(signing_key):
-    world = World(signing_key=signing_key)
+    world = World(signing_key=signing_key, user_consent_allowed=True)
     world.app.redirect_uris.add("https://localhost:7071/auth/callback")
     return world
 
