@@ -63,6 +63,22 @@ param pollIntervalWithPushSeconds int = 3600
 @maxValue(10080)
 param subscriptionMinutes int = 10070
 
+@description('What pages call the product; Microsoft names the app registration after it, with "Inbox Connector" added.')
+@maxLength(60)
+param productName string = 'Siftrock'
+
+@description('https address of help, which pages and Microsoft\'s consent page link; empty for none. So are the three below.')
+param supportUrl string = ''
+
+@description('https address of the privacy statement.')
+param privacyUrl string = ''
+
+@description('https address of the terms of service.')
+param termsUrl string = ''
+
+@description('https address of the logo that pages show, without a query. Microsoft\'s page shows the one of the registration.')
+param logoUrl string = ''
+
 @description('Memory of an instance in megabytes.')
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
@@ -271,7 +287,10 @@ module network 'app/network.bicep' = if (networkHardening) {
 module entra 'app/entra.bicep' = if (createAppRegistration) {
   scope: group
   params: {
-    displayName: 'Siftrock Inbox Connector'
+    displayName: '${productName} Inbox Connector'
+    supportUrl: supportUrl
+    privacyUrl: privacyUrl
+    termsUrl: termsUrl
     uniqueName: 'siftrock-inbox-connector-${token}'
     signInAudience: signInAudience
     baseUrl: baseUrl
@@ -319,6 +338,11 @@ module functionApp 'app/function-app.bicep' = {
       POLL_INTERVAL_SECONDS: string(pollIntervalSeconds)
       POLL_INTERVAL_WITH_PUSH_SECONDS: string(pollIntervalWithPushSeconds)
       SUBSCRIPTION_MINUTES: string(subscriptionMinutes)
+      PRODUCT_NAME: productName
+      SUPPORT_URL: supportUrl
+      PRIVACY_URL: privacyUrl
+      TERMS_URL: termsUrl
+      LOGO_URL: logoUrl
     }
   }
   dependsOn: [

@@ -15,6 +15,15 @@ param signInAudience string
 @description('Origin of the app.')
 param baseUrl string
 
+@description('Help that Microsoft\'s consent page links; empty for none.')
+param supportUrl string
+
+@description('Privacy statement that it links; empty for none.')
+param privacyUrl string
+
+@description('Terms of service that it links; empty for none.')
+param termsUrl string
+
 @description('Object id of the managed identity that proves the app to Entra.')
 param identityPrincipalId string
 
@@ -30,6 +39,11 @@ resource application 'Microsoft.Graph/applications@v1.0' = {
   displayName: displayName
   uniqueName: uniqueName
   signInAudience: signInAudience
+  info: {
+    supportUrl: empty(supportUrl) ? null : supportUrl
+    privacyStatementUrl: empty(privacyUrl) ? null : privacyUrl
+    termsOfServiceUrl: empty(termsUrl) ? null : termsUrl
+  }
   web: {
     homePageUrl: '${baseUrl}/connect'
     redirectUris: [

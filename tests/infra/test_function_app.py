@@ -66,6 +66,7 @@ class TestSettings:
             "graph_endpoint",
             "folders",
             "backfill_days",
+            "brand",
             "poll_interval",
             "poll_interval_with_push",
             "subscription_minutes",

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailsync.errors import Misconfigured
-from mailsync.settings import NAMES, Settings, is_loopback
+from mailsync.settings import NAMES, Brand, Settings, is_loopback
 
 GOOD = {
     "PUBLIC_BASE_URL": "https://connect.example.org",
@@ -77,6 +77,20 @@ def test_all_that_is_missing_is_named_at_once():
         ("BACKFILL_DAYS", "a month"),
         ("POLL_INTERVAL_SECONDS", "0"),
         ("SUBSCRIPTION_MINUTES", "10081"),
+        ("PRODUCT_NAME", "x" * 61),
+        ("PRODUCT_NAME", "two\nlines"),
+        ("PRODUCT_NAME", "turned \u202eround"),
+        ("SUPPORT_URL", "http://example.org/help"),
+        ("SUPPORT_URL", "mailto:help@example.org"),
+        ("PRIVACY_URL", "javascript:alert(1)"),
+        ("PRIVACY_URL", "data:text/html,x"),
+        ("TERMS_URL", "https://user:word@example.org/terms"),
+        ("TERMS_URL", "https://example.org/terms?x=1"),
+        ("LOGO_URL", "https://example.org/a.svg; script-src *"),
+        ("LOGO_URL", "https://example.org/a.svg, https://evil.example"),
+        ("LOGO_URL", "https://example.org/'unsafe-inline'"),
+        ("LOGO_URL", "https://example.org:0/a.svg"),
+        ("LOGO_URL", "https:///a.svg"),
     ],
 )
 def test_what_is_wrong_is_named_with_what_would_be_right(name, value):
@@ -96,6 +110,17 @@ def test_secrets_hide_in_repr():
     settings = Settings.load(GOOD | {"ENTRA_CLIENT_SECRET": "hunter2", "MAIL_STORAGE": "AccountKey=hunter3"})
     assert settings.storage.connection_string == "AccountKey=hunter3"
     assert "hunter" not in repr(settings)
+
+
+def test_the_brand_is_siftrocks_unless_it_is_said():
+    assert Settings.load(GOOD).brand == Brand("Siftrock", "", "", "", "")
+    own = {
+        "PRODUCT_NAME": "Größe & <Söhne>",
+        "SUPPORT_URL": "https://example.org/help/",
+        "LOGO_URL": "https://cdn.example.org:8443/a_b-c.svg",
+    }
+    brand = Settings.load(GOOD | own).brand
+    assert (brand.product_name, brand.support_url, brand.logo_url) == tuple(own.values())
 
 
 def test_folders_are_listed_once_in_order():

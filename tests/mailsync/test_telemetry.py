@@ -132,6 +132,17 @@ class TestTallies:
             tallies.emit(Event.CONNECT_REFUSED, "x", reason="x")
         assert caplog.messages == ["connect_refused count=1 reason=x", "connect_refused count=3 reason=x"]
 
+    def test_where_each_is_wanted_some_have_a_line_of_their_own_before_a_flood_is_added_up(self, caplog, monkeypatch):
+        now = [100.0]
+        monkeypatch.setattr("mailsync.telemetry.Tally.__init__.__defaults__", (10.0, lambda: now[0]))
+        tallies = Tallies(burst=3)
+        with caplog.at_level(logging.INFO, "mailsync"):
+            for seconds in (0, 0, 0, 0, 0, 10, 0, 20):
+                now[0] += seconds
+                tallies.emit(Event.CONNECT_REFUSED, "x", reason="x")
+        told = [int(line.split()[1].removeprefix("count=")) for line in caplog.messages]
+        assert told == [1, 1, 1, 3, 2]  # three at once, then one each ten seconds with all since
+
     def test_each_event_and_kind_is_told_by_itself(self, caplog):
         tallies = Tallies()
         with caplog.at_level(logging.INFO, "mailsync"):

@@ -24,14 +24,13 @@ NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 SECRETS = ("the-code", "the-verifier", "the-nonce", "the-access-token", "the-refresh-token")
 """Everything secret that passes through a sign-in, besides cookies."""
 
-SETTINGS = Settings.load(
-    {
-        "PUBLIC_BASE_URL": "https://connect.example",
-        "ENTRA_CLIENT_ID": CLIENT,
-        "KEY_VAULT_URL": "https://vault.example",
-        "MAIL_STORAGE": "UseDevelopmentStorage=true",
-    }
-)
+ENVIRONMENT = {
+    "PUBLIC_BASE_URL": "https://connect.example",
+    "ENTRA_CLIENT_ID": CLIENT,
+    "KEY_VAULT_URL": "https://vault.example",
+    "MAIL_STORAGE": "UseDevelopmentStorage=true",
+}
+SETTINGS = Settings.load(ENVIRONMENT)
 
 
 def claims(**changes: object) -> dict[str, object]:

@@ -301,7 +301,7 @@ def test_a_refusal_is_logged_by_its_reason_and_our_own_sentence(caplog):
     state, cookie = world.start()
     refused(world, answer(state), cookie)
     assert caplog.messages == [
-        "connect_refused count=1 reason=no_account detail=No_Siftrock_account_expects_this_inbox."
+        "connect_refused count=1 reason=no_account reference=AAAAAAAC detail=No_Siftrock_account_expects_this_inbox."
     ]
 
 
