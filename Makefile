@@ -57,7 +57,7 @@ requirements: $(READY) ## compiles requirements*.txt anew from pyproject.toml; A
 	@$(COMPILE) $(ARGS) --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
 
 clean: ## removes everything that can be made again
-	@rm -rf $(VENV) .sandbox dist sandbox/node_modules infra/kusto/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .sandbox dist sandbox/node_modules infra/kusto/node_modules tests/browser/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements-dev.txt

@@ -10,7 +10,7 @@ from mailsync.reasons import Reason
 from mailsync.telemetry import Event, Tallies, new_reference
 from web.headers import with_https_only
 
-_told = Tallies(burst=20)
+_told = Tallies(burst=5)
 
 
 def answer(request: func.HttpRequest, make: Callable[[], func.HttpResponse]) -> func.HttpResponse:

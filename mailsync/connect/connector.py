@@ -86,7 +86,7 @@ class Connector:
     queue: HintQueue
     clock: Clock
     random: Callable[[int], bytes] = secrets.token_bytes
-    refusals: Tallies = field(default_factory=partial(Tallies, burst=20))
+    refusals: Tallies = field(default_factory=partial(Tallies, burst=5))
     sleep: Callable[[float], None] = time.sleep
 
     def start(self) -> Started:
