@@ -56,6 +56,17 @@ def test_a_burst_is_a_few_messages_and_the_last_becomes_visible_after_all_of_it(
     assert webhook.door.gathered == 294
 
 
+def test_a_hint_stands_for_what_comes_within_a_second_and_no_longer(webhook):
+    async def posts():
+        for seconds in (0, 0, 0, 0, 0, 0.5, 0.5, 0.49, 0.01):
+            webhook.now += timedelta(seconds=seconds)
+            await webhook.post()
+
+    asyncio.run(posts())
+    assert [delay for _, delay in webhook.queue.sent] == [0, 0, 0, 0, 0, 2, 0, 2]
+    assert webhook.door.gathered == 1
+
+
 @pytest.mark.parametrize(("count", "seconds"), [(7, 0.1), (100, 3), (3_000, 10), (300, 60)])
 def test_after_whatever_comes_something_becomes_visible_soon(webhook, count, seconds):
     asyncio.run(webhook.flood(count, seconds))

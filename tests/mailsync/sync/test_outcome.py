@@ -27,7 +27,7 @@ WELL = replace(
     messages=70,
     last_sync_started_at=BEFORE - timedelta(seconds=3),
     last_success_at=BEFORE,
-    next_poll_at=NOW,
+    next_poll_at=BEFORE,
 )
 ILL = replace(
     WELL,
