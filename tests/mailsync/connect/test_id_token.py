@@ -63,7 +63,7 @@ REFUSALS = {
         {"iss": f"{MICROSOFT}/{TENANT}/"},
         "organizations",
         "bad_id_token",
-        "`iss`",
+        bad("iss"),
     ),
     "an issuer that is a tenant only": ({"iss": TENANT}, "organizations", "bad_id_token", bad("iss")),
     "an issuer that names no tenant": ({"iss": issuer("organizations")}, "organizations", "bad_id_token", bad("iss")),
