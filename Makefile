@@ -18,7 +18,7 @@ MAKE_VENV = if python3.13 $(IS_313) 2>/dev/null; then python3.13 -m venv $(VENV)
 	elif command -v uv >/dev/null; then uv venv --quiet --seed --python 3.13 $(VENV); \
 	else echo 'Python 3.13 is needed: install it from python.org or your system, or install uv, and try again.' >&2; exit 1; fi
 
-.PHONY: help setup soak run test lint format bench package requirements clean
+.PHONY: help setup soak run test mutants lint format bench package requirements clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|'
@@ -46,6 +46,9 @@ format: $(READY) ## formats the code
 soak: $(READY) ## 12,000 messages, the worker killed five times on the way; takes minutes
 	@$(PY) -m tests.e2e.backfill $(ARGS)
 
+mutants: $(READY) ## changes the deciding code in a thousand small ways and tells which no table notices; takes minutes
+	@$(PY) -m tests.mutants
+
 bench: $(READY) ## measures speed as ratios; ARGS goes to the program
 	@$(PY) -m bench $(ARGS)
 
@@ -57,7 +60,7 @@ requirements: $(READY) ## compiles requirements*.txt anew from pyproject.toml; A
 	@$(COMPILE) $(ARGS) --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
 
 clean: ## removes everything that can be made again
-	@rm -rf $(VENV) .sandbox dist sandbox/node_modules infra/kusto/node_modules tests/browser/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .sandbox dist mutants sandbox/node_modules infra/kusto/node_modules tests/browser/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements-dev.txt
