@@ -14,16 +14,18 @@ from collections import Counter
 from sandbox.state import PROJECT
 
 EQUIVALENT = {
-    ("accounts/rules", "uts46=True, std3_rules="): "what those rules refuse, the pattern of a domain refuses after it",
-    ("accounts/rules", "uts46=True, transitional=False"): "as above: the rules are left out",
+    ("accounts/rules", "std3_rules=None"): "what those rules refuse, the pattern of a domain refuses after it",
+    ("accounts/rules", "std3_rules=False"): "what those rules refuse, the pattern of a domain refuses after it",
+    ("accounts/rules", "uts46=True, transitional=False"): "as with std3_rules=False, which is the default",
     ("accounts/rules", "transitional=None"): "false is meant, and is the default",
-    ("accounts/rules", "std3_rules=True, )"): "as above: the default is taken",
+    ("accounts/rules", "std3_rules=True, )"): "as with transitional=None",
     ("accounts/rules", '.decode("ASCII")'): "the same encoding",
     ("accounts/rules", "text.strip().partition"): "an address with two @ is refused whichever divides it",
     ("connect/id_token", 'scope.rsplit("/", '): "only what follows the last / is looked at",
     ("connect/id_token", 'claims.get("nbf", 1)'): "a second after 1970 is long ago",
     ("push/door", "len(self._standing) > _ENOUGH"): "one hint more is remembered before some are forgotten",
     ("push/door", "if now <= one.until"): "what stands for nothing more is forgotten one time later",
+    ("push/trust", "retry_after or 1"): "the shortest wait is a minute",
     ("push/trust", "min(push.failures, 17)"): "the longest wait is reached long before; it only keeps numbers small",
     ("schedule/pace", "len(self._rests_at) > _ENOUGH"): "one key more is remembered before some are forgotten",
     ("schedule/pace", "if then >= now"): "what is at rest is forgotten one time later",
