@@ -4,6 +4,7 @@ A mailbox has a row `mailbox-<id>` and, while it is scheduled, a row `due-<time>
 partition, named by the id's last digit, and so change in one transaction; 16 partitions share the load.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,10 +13,12 @@ from itertools import batched, groupby
 from mailsync.adapters.storage import mailbox_rows
 from mailsync.adapters.storage.entities import MOST_CHANGES, Change, Entity, Properties, text
 from mailsync.errors import StaleWrite
-from mailsync.mailboxes.ids import shard
+from mailsync.mailboxes.ids import is_mailbox_id, shard
 from mailsync.mailboxes.records import DueMailbox, Mailbox
 from mailsync.settings import Storage
 from mailsync.threads import Threads
+
+_log = logging.getLogger(__name__)
 
 _NAMES = ["RowKey", "mailboxId", "queuedAt"]
 """What is read of an entry of the schedule."""
@@ -48,15 +51,21 @@ class TableMailboxStore:
         return replace(mailbox, version=self._transact(mailbox, changes), due_key=due_key)
 
     def list(self) -> Iterator[Mailbox]:
-        """Reads the table through, a page at a time."""
-        return map(mailbox_rows.read, self._table.query("RowKey ge 'mailbox-' and RowKey lt 'mailbox.'"))
+        """Reads the table through, a page at a time. A record that somebody has spoilt by hand hides no other."""
+        for row in self._table.query("RowKey ge 'mailbox-' and RowKey lt 'mailbox.'"):
+            try:
+                mailbox = mailbox_rows.read(row)
+            except (ValueError, LookupError, TypeError, AttributeError):
+                _log.exception("the record %r in the table mailboxes cannot be read", row.properties.get("RowKey"))
+                continue
+            yield mailbox
 
     def due(self, shard: str, now: datetime, since: str = "") -> Iterator[Sequence[DueMailbox]]:
         """One query, of the entries that are due and no others; a call for each thousand of them."""
         bound = mailbox_rows.due_prefix(now) + "."  # the full stop follows the hyphen: entries of this moment are due
         keys = f"RowKey ge {text(max(since, 'due-'))} and RowKey lt {text(bound)}"
         for page in self._table.pages(f"PartitionKey eq {text(shard)} and {keys}", _NAMES):
-            yield [_due(entity) for entity in page]
+            yield [due for entity in page if (due := _due(entity))]
 
     def mark_queued(self, entries: Sequence[DueMailbox], now: datetime) -> None:
         """One call for each hundred entries of a shard, side by side."""
@@ -97,6 +106,11 @@ def _partition(row: Properties) -> str:
     return str(row["PartitionKey"])
 
 
-def _due(entity: Entity) -> DueMailbox:
+def _due(entity: Entity) -> DueMailbox | None:
+    """An entry of the schedule; None for a row that somebody has put there by hand, which must not stop the others."""
     row = entity.properties
-    return DueMailbox(row["RowKey"], row["mailboxId"], row.get("queuedAt"))
+    mailbox_id, queued_at = str(row.get("mailboxId")), row.get("queuedAt")
+    if not is_mailbox_id(mailbox_id):
+        _log.error("the row %r in the table mailboxes is no entry of the schedule: delete it", row["RowKey"])
+        return None
+    return DueMailbox(row["RowKey"], mailbox_id, queued_at if isinstance(queued_at, datetime) else None)

@@ -352,3 +352,19 @@ def test_nobody_listening_is_retried_later(azurite, trusted, monkeypatch):
     with pytest.raises(RetryLater) as problem:
         TableMailboxStore(Storage(connection_string=closed)).get(BOX)
     assert problem.value.reason == "storage_unavailable"
+
+
+def test_rows_that_somebody_has_spoilt_by_hand_cost_no_other(storage, caplog):
+    store, table = TableMailboxStore(storage), Table(storage, "mailboxes")
+    shard = BOX[-1]
+    store.save(MAILBOX)
+    for number, odd in enumerate([{}, {"mailboxId": 5}, {"mailboxId": "owner"}, {"mailboxId": f"{BOX}0"}]):
+        table.create({"PartitionKey": shard, "RowKey": f"due-2{number}"} | odd)
+    later = mailbox_rows.due_key(replace(MAILBOX, next_poll_at=NOW - timedelta(seconds=1)))
+    table.create({"PartitionKey": shard, "RowKey": later, "mailboxId": BOX, "queuedAt": "soon"})
+    assert [(one.mailbox_id, one.queued_at) for page in store.due(shard, NOW) for one in page] == [(BOX, None)] * 2
+    for number, odd in enumerate([{}, {"state": "paused"}, {"state": "active", "folder0": "no JSON"}]):
+        table.create({"PartitionKey": "a", "RowKey": f"mailbox-{number}", "connectedAt": NOW} | odd)
+    assert [mailbox.id for mailbox in store.list()] == [BOX]
+    assert "mailbox-2" in caplog.text
+    assert "due-20" in caplog.text
