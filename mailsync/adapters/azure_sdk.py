@@ -60,13 +60,17 @@ _REASONS: dict[Service, _Reasons] = {
     ),
 }
 
+_WAITS = ("Retry-After", "retry-after-ms", "x-ms-retry-after-ms")
+"""Headers by which the SDK's retry policies wait."""
+
 _BUSY = {408, 429, 500, 502, 503, 504}
 
 
 class Transport(RequestsTransport):  # type: ignore[misc]  # the SDK exports it untyped
     """The SDK's transport on the process's one session, which raises RetryLater for a wait over LONGEST_WAIT.
 
-    The SDK's retry policies sleep for as long as Retry-After says, without a limit of their own.
+    The SDK's retry policies sleep for as long as an error's Retry-After says, whatever the status and without a limit
+    of their own, and fall over one that they cannot read. So they see only that of a busy service, within the limit.
     """
 
     def __init__(
@@ -80,10 +84,15 @@ class Transport(RequestsTransport):  # type: ignore[misc]  # the SDK exports it 
     def send(self, request: Any, **kwargs: Any) -> Any:
         """Sends one request."""
         response = super().send(request, **kwargs)
-        if response.status_code in _BUSY:
+        status = response.status_code
+        if status >= 400:
             seconds = _retry_after(response)
-            if seconds is not None and seconds > LONGEST_WAIT:
-                raise _busy(self._service, response.status_code, seconds)
+            for name in _WAITS:
+                response.headers.pop(name, None)
+            if seconds is not None and (status in _BUSY or status >= 500):
+                if seconds > LONGEST_WAIT:
+                    raise _busy(self._service, status, seconds)
+                response.headers["Retry-After"] = str(seconds)
         return response
 
 

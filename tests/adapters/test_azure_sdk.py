@@ -1,5 +1,6 @@
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from urllib.parse import quote, unquote
 
 import pytest
 import requests
@@ -67,14 +68,19 @@ def test_retry_after_is_passed_on(header, seconds):
 
 @pytest.fixture
 def busy():
-    """A server that answers 503 with the Retry-After that its path names; yields its address and its requests."""
+    """A server that answers as its path says: `/<Retry-After>`, `?<status>&<another header>`, by themselves 503.
+
+    Yields its address and its requests.
+    """
     seen = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             seen.append(dict(self.headers))
-            self.send_response(503)
-            self.send_header("Retry-After", self.path[1:])
+            wait, _, more = self.path[1:].partition("?")
+            status, _, name = more.partition("&")
+            self.send_response(int(status or 503))
+            self.send_header(name or "Retry-After", unquote(wait))
             self.send_header("Content-Length", "0")
             self.end_headers()
 
@@ -114,6 +120,33 @@ def test_a_long_wait_is_not_slept(busy):
     assert problem.value.retry_after == 300
     assert slept == []
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("wait", ["soon", "99999999", "inf", "-5", "Wed, 99 Oct 2099 07:28:00 GMT"])
+def test_a_wait_that_is_none_is_the_policys_own(busy, wait):
+    address, seen = busy
+    slept = []
+    pipeline(slept).run(HttpRequest("GET", f"{address}/{quote(wait)}"))
+    assert len(seen) == 4
+    assert sum(slept) < 30
+
+
+@pytest.mark.parametrize("status", [403, 404, 409, 412])
+def test_a_refusal_that_names_a_time_is_answered_at_once(busy, status):
+    address, seen = busy
+    slept = []
+    answer = pipeline(slept).run(HttpRequest("GET", f"{address}/3600?{status}"))
+    assert answer.http_response.status_code == status
+    assert (slept, len(seen)) == ([], 1)
+
+
+@pytest.mark.parametrize("name", ["retry-after-ms", "x-ms-retry-after-ms"])
+@pytest.mark.parametrize("wait", ["99999999", "soon"])
+def test_no_other_header_is_waited_for(busy, name, wait):
+    address, _ = busy
+    slept = []
+    pipeline(slept).run(HttpRequest("GET", f"{address}/{wait}?503&{name}"))
+    assert sum(slept) < 30
 
 
 def test_a_netrc_file_does_not_replace_the_token(busy, tmp_path, monkeypatch):
