@@ -22,9 +22,9 @@ from mailsync.reasons import Reason
 
 @dataclass(slots=True)
 class Attempt:
-    """What was refused, for the page of whoever is concerned. Only `reference`, a short one, stands in the log too.
+    """A person's attempt that was refused, as the page about it tells. Only `reference` stands in the log too.
 
-    `address`, `tenant`: who signed in, "" as long as that is not known. `granted`: Microsoft has given its consent.
+    `address`, `tenant`: who signed in, "" where that is not known. `granted`: consent is on Microsoft's record.
     """
 
     reference: str
@@ -36,7 +36,7 @@ class Attempt:
 class MailsyncError(Exception):
     """The root. `reason` is the stable code, `message` a sentence that names the thing and the remedy.
 
-    `attempt`: of a person's request, what its page tells besides.
+    `attempt`: what the page about a person's request tells besides; None for any other error.
     """
 
     attempt: Attempt | None = None

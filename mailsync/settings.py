@@ -42,7 +42,7 @@ NAMES = (
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _LINK = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/%@!$&()*+:=-]*)?")
-"""No quotation mark, semicolon or comma: it goes into a page and into that page's Content-Security-Policy."""
+"""Has no quotation mark, semicolon or comma: a link goes into a page and into its Content-Security-Policy."""
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -68,7 +68,7 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """What pages call the product, and where they lead besides; "" for what there is not."""
+    """What pages call the product, and the links that they show; "" for a link that is not set."""
 
     product_name: str = "Siftrock"
     support_url: str = ""

@@ -73,14 +73,14 @@ def emit(event: Event, **fields: object) -> None:
 
 
 def new_reference(random: Callable[[int], bytes] = secrets.token_bytes) -> str:
-    """A short name for one occurrence, by which a page and a line of the log are brought together."""
+    """A short name for one occurrence, by which the log line of what a page tells can be found."""
     return base64.b32encode(random(5)).decode()
 
 
 class Tally:
     """Adds up what may come in floods, and says when it is time to tell the sum. For one thread.
 
-    `seconds`: the shortest time between two tellings, in the long run; `burst`: how many may come at once before.
+    `seconds`: the time between two tellings, at the least, in the long run. `burst`: tellings that may come at once.
     """
 
     def __init__(self, seconds: float = 10.0, clock: Callable[[], float] = time.monotonic, *, burst: int = 1) -> None:

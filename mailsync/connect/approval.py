@@ -2,7 +2,7 @@
 
 Microsoft's answer comes by GET through the administrator's browser, and nothing of it is signed, so anybody can make
 one up. What ties it to a request is `state`: a signature, by a secret that this browser alone holds, of what was asked
-and until when an answer is good. An answer with such a state came back to the browser that asked; any other claims
+and until when an answer is good. An answer with such a state came back to the browser that asked; any other proves
 nothing. Neither decides anything here: Entra alone knows what was approved, and says so at the owner's sign-in.
 https://learn.microsoft.com/entra/identity-platform/v2-admin-consent
 """
@@ -54,7 +54,7 @@ class Approvals:
     random: Callable[[int], bytes] = secrets.token_bytes
 
     def start(self, cookie: str | None) -> Started:
-        """Begins a request. `cookie`: the browser's, which is kept, so that two tabs do not break each other."""
+        """Begins a request. `cookie`: the browser's, if any. It stays good, for requests in other tabs."""
         secret = cookie if cookie and is_secret(cookie) else secret_text(self.random(SECRET_BYTES))
         until = int((self.clock() + LIFETIME).timestamp())
         state = f"{until}.{self._signature(secret, until)}"
@@ -71,7 +71,7 @@ class Approvals:
         return Answer(approved, checked=True, tenant=tenant if is_guid(tenant) else "")
 
     def _asked(self, state: str, cookie: str | None) -> bool:
-        """Whether this browser asked for what `state` stands for, and not too long ago."""
+        """Whether `state` is of a request of this browser, made within LIFETIME."""
         found = _STATE.fullmatch(state)
         if not found or not cookie or not is_secret(cookie):
             return False

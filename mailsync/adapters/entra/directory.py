@@ -29,6 +29,7 @@ _EXCHANGE = "api://AzureADTokenExchange/.default"
 """https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity."""
 _GRAPH_PREFIX = "https://graph.microsoft.com/"
 _SHORTEST_LIFE, _LONGEST_LIFE = timedelta(minutes=10), timedelta(days=2)
+"""Of an access token: as short as a tenant may set it, and longer than any that Entra gives."""
 _MALFORMED = (ValueError, LookupError, TypeError, AttributeError, OverflowError)
 """What MSAL raises where a part of an answer has another type or form than it takes for granted."""
 
@@ -150,14 +151,14 @@ class EntraDirectory:
 
 
 def _is_token(value: object) -> bool:
-    """Whether it can go into a header, or is worth being kept in the place of one that can."""
+    """Whether the value is a token that a header can carry, or that is worth keeping in place of the one before."""
     return isinstance(value, str) and re.fullmatch(r"[!-~]+", value) is not None
 
 
 def _life(seconds: object) -> timedelta:
-    """How long an access token lives; where its answer does not say so, as short as one may be set to live.
+    """How long an access token lives; _SHORTEST_LIFE where the answer does not say so.
 
-    The answer is not refused for it, as it may hold the only refresh token that is still good.
+    Such an answer is not refused, as it may hold the only refresh token that is still good.
     https://learn.microsoft.com/entra/identity-platform/configurable-token-lifetimes#access-tokens
     """
     try:

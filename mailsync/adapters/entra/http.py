@@ -88,9 +88,9 @@ class MsalHttp:
 
 
 def _needed(content: dict[str, Any], asked: Mapping[str, str]) -> dict[str, Any]:
-    """The answer without what MSAL would fall over and nobody needs.
+    """The answer without those properties that nobody needs and that MSAL may fail over.
 
-    With an answer goes its refresh token, which may be the only one that is still good.
+    A failure would lose the answer's refresh token, which may be the only one that is still good.
     """
     needless = {"client_info", "foci", "refresh_in"}
     if asked.get("grant_type") == "refresh_token":

@@ -33,13 +33,13 @@ from mailsync.reasons import Reason
 from mailsync.schedule.records import SUBSCRIPTION_ID
 
 _LONGEST = timedelta(minutes=10_080)
-"""That any subscription to messages lives: https://learn.microsoft.com/graph/change-notifications-overview."""
+"""The longest life of a subscription to messages: https://learn.microsoft.com/graph/change-notifications-overview."""
 
 _RESOURCE = re.compile(r"mailfolders(?:\('([^']+)'\)|/([^/']+))/messages/?", re.IGNORECASE)
 
 
 _MOST_PAGES = 50
-"""Of a list of subscriptions: one user has a handful, and Graph is reported to give links without an end."""
+"""Pages of a list of subscriptions, at the most: a user has a handful, and Graph is reported to give endless links."""
 
 
 class _Subscription(msgspec.Struct, frozen=True, rename="camel"):
@@ -143,7 +143,7 @@ def _folder(resource: str) -> str:
 
 
 def _end(granted: _Subscription, asked: datetime) -> datetime:
-    """The end that Graph grants, in UTC where it names no zone: never later than was asked for, nor long past."""
+    """The end that Graph grants, in UTC where it names no zone: no later than was asked for, nor long past."""
     end = granted.expiration_date_time
     end = end if end.tzinfo else end.replace(tzinfo=UTC)
     if not asked - _LONGEST < end:
