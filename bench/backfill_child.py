@@ -36,7 +36,7 @@ from mailsync.clock import utc_now
 from mailsync.mailboxes.ids import mailbox_id
 from mailsync.mailboxes.records import Folder, Mailbox
 from mailsync.schedule.records import Hint
-from mailsync.tokens.keeper import TokenKeeper
+from mailsync.settings import Settings
 from mailsync.tokens.records import Grant, StoredToken
 
 BOX = mailbox_id("aaaaaaaa-0000-4000-8000-00000000000a", "bbbbbbbb-0000-4000-8000-00000000000b")
@@ -120,10 +120,7 @@ def crowd() -> Measured:
 
 
 def _app() -> App:
-    app = App(os.environ)
-    app.tokens = TokenKeeper(_Directory(), _Vault(), utc_now)  # type: ignore[arg-type]  # what is used of them
-    app.signing_keys = _Keys()  # type: ignore[assignment]
-    return app
+    return App(Settings.load(os.environ), directory=_Directory(), vault=_Vault(), signing_keys=_Keys())
 
 
 def _measured(work: Callable[[], None]) -> Measured:

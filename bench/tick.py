@@ -21,7 +21,7 @@ from mailsync.adapters.storage.services import queue_service, table_service
 from mailsync.bootstrap import App
 from mailsync.mailboxes.ids import mailbox_id
 from mailsync.mailboxes.records import Mailbox
-from mailsync.settings import Storage
+from mailsync.settings import Settings, Storage
 
 MAILBOXES = 10_000
 DUE = 100
@@ -36,7 +36,7 @@ def tick(services: Services, number: int, say: Say) -> list[Figure]:
     os.environ["REQUESTS_CA_BUNDLE"] = str(services.certificates.ca)
     due, later = _mailboxes(range(DUE), -60), _mailboxes(range(DUE, MAILBOXES), 3_600)
     say(f"  two storage accounts: {MAILBOXES} mailboxes of which {DUE} are due, and those {DUE} alone …")
-    apps = [App(services.settings("https://localhost", services.new_azurite())) for _ in range(2)]
+    apps = [App(Settings.load(services.settings("https://localhost", services.new_azurite()))) for _ in range(2)]
     full, sparse = apps
     _write(full.settings.storage, later)
     for app in apps:
@@ -91,7 +91,7 @@ def _crush(services: Services, *roles: str) -> _Crush:
     azurite = services.new_azurite()  # one that has just lost ten thousand messages is slow for a minute
     try:
         environment = services.settings("https://localhost", azurite)
-        storage = App(environment).settings.storage
+        storage = Settings.load(environment).storage
         _write(storage, _mailboxes(range(MAILBOXES), -60))
         return _judged(storage, _told(environment, roles))
     finally:

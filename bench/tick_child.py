@@ -16,6 +16,7 @@ from mailsync.bootstrap import App
 from mailsync.errors import RetryLater
 from mailsync.schedule.hints import decode_hint
 from mailsync.schedule.records import Hint
+from mailsync.settings import Settings
 
 _BATCH = 8
 """`batchSize` of host.json; below half of it, the host asks for more."""
@@ -25,7 +26,7 @@ _EVERY = 1
 
 def main() -> int:
     """The command."""
-    app = App(os.environ)
+    app = App(Settings.load(os.environ))
     app.poller.sweep()  # opens connections, as an instance that is warm has them
     print("ready", flush=True)
     sys.stdin.readline()

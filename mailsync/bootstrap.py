@@ -5,12 +5,13 @@ Cold start is a deadline, so an adapter and its SDK are imported by the property
 
 import logging
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable
 from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from mailsync.clock import utc_now
+from mailsync.clock import Clock, utc_now
 from mailsync.once import once
 from mailsync.settings import Settings
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from mailsync.schedule.poller import Poller
     from mailsync.schedule.ports import AsyncHintQueue, HintQueue
     from mailsync.sync.ports import MailService, MessageStore
+    from mailsync.sync.run import Limits
     from mailsync.sync.synchronizer import Synchronizer
     from mailsync.sync.worker import Worker
     from mailsync.tokens.keeper import TokenKeeper
@@ -46,15 +48,47 @@ def app() -> "App":
 
 @cache
 def _app() -> "App":
-    return App(os.environ)
+    return App(Settings.load(os.environ))
 
 
 class App:
     """The program's parts, built once each."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, settings: Settings, **parts: object) -> None:
+        """`parts` stand in for those of the same names, and all others are built on them: for tests and measurements.
+
+        Raises TypeError for a name that no part has.
+        """
         logging.getLogger("azure").setLevel(logging.WARNING)  # at INFO the SDKs log every request
-        self.settings = Settings.load(environ)
+        self.settings = settings
+        for name, part in parts.items():
+            if name.startswith("_") or not hasattr(type(self), name):
+                raise TypeError(f"the program has no part {name}")
+            setattr(self, name, part)
+
+    @once
+    def clock(self) -> Clock:
+        """The time."""
+        return utc_now
+
+    @once
+    def sleep(self) -> Callable[[float], None]:
+        """What waits, for seconds."""
+        return time.sleep
+
+    @once
+    def random(self) -> Callable[[int], bytes]:
+        """Bytes that nobody can guess, as many as are asked for."""
+        import secrets
+
+        return secrets.token_bytes
+
+    @once
+    def limits(self) -> "Limits":
+        """What one run may take."""
+        from mailsync.sync.run import Limits
+
+        return Limits()
 
     @once
     def mailboxes(self) -> "MailboxStore":
@@ -103,17 +137,17 @@ class App:
         """The keys that sign clientStates."""
         from mailsync.adapters.key_vault.signing_keys import KeyVaultSigningKeys
 
-        return KeyVaultSigningKeys(self.settings, lambda: self.one_time, utc_now)
+        return KeyVaultSigningKeys(self.settings, lambda: self.one_time, self.clock)
 
     @once
     def key_rotation(self) -> "KeyRotation":
         """The monthly rotation of the signing keys."""
         from mailsync.push.key_rotation import KeyRotation
 
-        return KeyRotation(self.signing_keys, self.mailboxes, utc_now)
+        return KeyRotation(self.signing_keys, self.mailboxes, self.clock)
 
     @once
-    def _notification_queue(self) -> "AsyncHintQueue":
+    def notification_queue(self) -> "AsyncHintQueue":
         """The hint queue for the webhook, which answers on an event loop."""
         from mailsync.adapters.storage.async_queue import AsyncStorageHintQueue
 
@@ -125,21 +159,21 @@ class App:
         from mailsync.adapters.graph import notifications as reader
         from mailsync.push.notifications import Notifications
 
-        return Notifications(lambda: self.signing_keys, lambda: self._notification_queue, reader, utc_now)
+        return Notifications(lambda: self.signing_keys, lambda: self.notification_queue, reader, self.clock)
 
     @once
     def directory(self) -> "Directory":
         """Entra."""
         from mailsync.adapters.entra.directory import EntraDirectory
 
-        return EntraDirectory(self.settings, clock=utc_now)
+        return EntraDirectory(self.settings, clock=self.clock)
 
     @once
     def tokens(self) -> "TokenKeeper":
         """Access tokens."""
         from mailsync.tokens.keeper import TokenKeeper
 
-        return TokenKeeper(self.directory, self.vault, utc_now)
+        return TokenKeeper(self.directory, self.vault, self.clock)
 
     @once
     def graph(self) -> "GraphTransport":
@@ -175,7 +209,7 @@ class App:
             keys=self.signing_keys,
             subscriptions=self.subscriptions,
             tokens=self.tokens,
-            clock=utc_now,
+            clock=self.clock,
         )
 
     @once
@@ -192,7 +226,9 @@ class App:
             accounts=self.accounts,
             signins=self.one_time,
             queue=self.queue,
-            clock=utc_now,
+            random=self.random,
+            clock=self.clock,
+            sleep=self.sleep,
         )
 
     @once
@@ -200,21 +236,28 @@ class App:
         """Administrators' approvals."""
         from mailsync.connect.approval import Approvals
 
-        return Approvals(self.settings, self.directory, utc_now)
+        return Approvals(self.settings, self.directory, self.clock)
 
     @once
     def disconnector(self) -> "Disconnector":
         """Disconnects mailboxes."""
         from mailsync.connect.disconnect import Disconnector
 
-        return Disconnector(self.mailboxes, vault=self.vault, tokens=self.tokens, keeper=self.keeper, clock=utc_now)
+        return Disconnector(
+            self.mailboxes,
+            vault=self.vault,
+            tokens=self.tokens,
+            keeper=self.keeper,
+            clock=self.clock,
+            sleep=self.sleep,
+        )
 
     @once
     def poller(self) -> "Poller":
         """The timer's work."""
         from mailsync.schedule.poller import Poller
 
-        return Poller(self.mailboxes, self.one_time, self.queue, utc_now)
+        return Poller(self.mailboxes, self.one_time, self.queue, self.clock)
 
     @once
     def synchronizer(self) -> "Synchronizer":
@@ -232,7 +275,8 @@ class App:
             keeper=self.keeper,
             mail=self.mail,
             queue=self.queue,
-            clock=utc_now,
+            clock=self.clock,
+            limits=self.limits,
         )
 
     @once

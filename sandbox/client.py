@@ -64,9 +64,10 @@ def connection_string(state: State) -> str:
 def mailsync_app(state: State) -> Any:
     """The program's own composition root on this sandbox, for its stores; storage by key."""
     from mailsync.bootstrap import App
+    from mailsync.settings import Settings
 
     os.environ["REQUESTS_CA_BUNDLE"] = state.ca_file
-    return App({**state.environment, "MAIL_STORAGE": connection_string(state)})
+    return App(Settings.load({**state.environment, "MAIL_STORAGE": connection_string(state)}))
 
 
 def message_rows(state: State, mailbox_id: str) -> Iterator[dict[str, Any]]:

@@ -9,6 +9,7 @@ import pytest
 
 from mailsync import bootstrap
 from mailsync.bootstrap import App
+from mailsync.settings import Settings
 
 _ENVIRON = {
     "PUBLIC_BASE_URL": "https://connect.example",
@@ -44,9 +45,21 @@ def together(ask):
 @pytest.mark.parametrize("part", ["synchronizer", "signing_keys", "tokens", "notifications"])
 def test_threads_get_the_same_part(part, eager_threads):
     for _ in range(20):
-        app = App(_ENVIRON)
+        app = App(Settings.load(_ENVIRON))
         assert len({id(found) for found in together(partial(getattr, app, part))}) == 1
         assert app.keeper._keys is app.signing_keys
+
+
+def test_a_part_that_stands_in_is_what_all_others_are_built_on():
+    queue, messages = object(), object()
+    app = App(Settings.load(_ENVIRON), queue=queue, messages=messages, clock=lambda: "now")
+    assert (app.queue, app.messages, app.clock()) == (queue, messages, "now")
+
+
+@pytest.mark.parametrize("name", ["que", "_lock", "__class__"])
+def test_what_is_no_part_cannot_stand_in(name):
+    with pytest.raises(TypeError, match=f"no part {name}"):
+        App(Settings.load(_ENVIRON), **{name: object()})
 
 
 def test_threads_get_the_same_program(monkeypatch, eager_threads):

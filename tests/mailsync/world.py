@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from mailsync.bootstrap import App
 from mailsync.connect.disconnect import Disconnector
 from mailsync.mailboxes.ids import mailbox_id
 from mailsync.mailboxes.records import Mailbox
@@ -175,37 +176,57 @@ class World:
 
     def __post_init__(self) -> None:
         self.directory = FakeRefresh(self.clock)
-        self.tokens = TokenKeeper(self.directory, self.vault, self.clock)  # type: ignore[arg-type]
         self.keys = FakeSigningKeys(self.clock)
         self.subscriptions = FakeSubscriptions(self.clock)
-        given = settings(self.folders)
-        self.keeper = SubscriptionKeeper(
-            given, keys=self.keys, subscriptions=self.subscriptions.factory, tokens=self.tokens, clock=self.clock
-        )
-        self.synchronizer = Synchronizer(
-            given,
-            mailboxes=self.mailboxes,
-            messages=self.messages,
-            tokens=self.tokens,
-            keeper=self.keeper,
-            mail=self.service.factory,
-            queue=self.queue,
-            clock=self.clock,
-            limits=self.limits,
-        )
-        self.disconnector = Disconnector(
-            self.mailboxes,
-            vault=self.vault,
-            tokens=self.tokens,
-            keeper=self.keeper,
-            clock=self.clock,
-            sleep=self.clock.advance,
-        )
-        self.key_rotation = KeyRotation(self.keys, self.mailboxes, self.clock)
-        self.poller = Poller(self.mailboxes, FakeOneTimeStore(), self.queue, self.clock)
+        self.app = self.instance()
         if not self.connected:
             self.mailboxes.save(MAILBOX)
         self.vault.save(BOX, StoredToken(refresh_token="refresh-0", scopes=(), saved_at=self.clock()))
+
+    def instance(self, **parts) -> App:
+        """The program on this world: each has its memory to itself. `parts` stand in for the world's."""
+        return App(
+            settings(self.folders),
+            **{
+                "clock": self.clock,
+                "sleep": self.clock.advance,
+                "limits": self.limits,
+                "mailboxes": self.mailboxes,
+                "messages": self.messages,
+                "one_time": FakeOneTimeStore(),
+                "queue": self.queue,
+                "vault": self.vault,
+                "directory": self.directory,
+                "signing_keys": self.keys,
+                "mail": self.service.factory,
+                "subscriptions": self.subscriptions.factory,
+                **parts,
+            },
+        )
+
+    @property
+    def tokens(self) -> TokenKeeper:
+        return self.app.tokens
+
+    @property
+    def synchronizer(self) -> Synchronizer:
+        return self.app.synchronizer
+
+    @property
+    def keeper(self) -> SubscriptionKeeper:
+        return self.app.keeper
+
+    @property
+    def disconnector(self) -> Disconnector:
+        return self.app.disconnector
+
+    @property
+    def key_rotation(self) -> KeyRotation:
+        return self.app.key_rotation
+
+    @property
+    def poller(self) -> Poller:
+        return self.app.poller
 
     @property
     def mailbox(self) -> Mailbox:

@@ -15,7 +15,7 @@ from mailsync.adapters.storage.services import QUEUE, queue_service
 from mailsync.bootstrap import App
 from mailsync.push import client_state
 from mailsync.schedule.hints import decode_hint
-from mailsync.settings import Storage
+from mailsync.settings import Settings, Storage
 from sandbox import constants
 from tests.mailsync.push.test_notifications import BOX, OTHER_BOX, Webhook
 from webhook_receiver import blueprint
@@ -25,7 +25,8 @@ class Program:
     """Two instances of the program: one that subscribes and the one that Graph posts to; and what they call."""
 
     def __init__(self, environ, calls):
-        self._subscriber, self.receiver = App(environ), App(environ)
+        settings = Settings.load(environ)
+        self._subscriber, self.receiver = App(settings), App(settings)
         self._items = Webhook()
         self.calls = calls
         self.storage = Storage(connection_string=environ["MAIL_STORAGE"])

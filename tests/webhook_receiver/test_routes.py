@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailsync.adapters.graph import notifications as reader
+from mailsync.bootstrap import App
 from mailsync.errors import Misconfigured, Rejected, RetryLater
-from mailsync.push.notifications import Notifications
 from mailsync.telemetry import Tally
 from tests.fakes.queue_and_vault import FakeHintQueue
 from tests.fakes.signing_keys import FakeSigningKeys
 from tests.mailsync.push.test_notifications import BOX, NOW, OTHER_BOX, Webhook
+from tests.mailsync.world import settings
 from webhook_receiver import blueprint
 
 ROUTES = {"/graph/notifications": blueprint.graph_notifications, "/graph/lifecycle": blueprint.graph_lifecycle}
@@ -142,10 +142,10 @@ def test_an_outage_is_a_line_now_and_then(post, monkeypatch, webhook, caplog):
 @given(st.binary(max_size=200), st.sampled_from(sorted(ROUTES)))
 def test_no_body_makes_an_error_of_ours(body, route):
     queue = FakeHintQueue()
-    notifications = Notifications(FakeSigningKeys, lambda: queue, reader, lambda: NOW)
+    program = App(settings(), signing_keys=FakeSigningKeys(), notification_queue=queue, clock=lambda: NOW)
     call = ROUTES[route].build().get_user_function()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blueprint, "app", lambda: SimpleNamespace(notifications=notifications))
+        patch.setattr(blueprint, "app", lambda: program)
         request = func.HttpRequest("POST", f"https://connect.example{route}", body=body)
         assert asyncio.run(call(request)).status_code in (202, 400)
     assert queue.sent == []

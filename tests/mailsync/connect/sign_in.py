@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from mailsync.accounts.records import Account
-from mailsync.connect.connector import Connector, Finished
+from mailsync.bootstrap import App
+from mailsync.connect.connector import Finished
 from mailsync.errors import MailsyncError
 from mailsync.mailboxes.records import Profile
 from mailsync.settings import Settings
@@ -121,18 +122,19 @@ class SignIn:
         self.signins = FakeOneTimeStore()
         self.queue = FakeHintQueue()
         self._random = itertools.count(1)
-        self.connector = Connector(
+        self.app = App(
             settings,
             directory=self.directory,
             mail=self.me,
             vault=self.vault,
             mailboxes=self.mailboxes,
             accounts=self.accounts,
-            signins=self.signins,
+            one_time=self.signins,
             queue=self.queue,
             clock=lambda: self.now,
             random=lambda size: next(self._random).to_bytes(size),
         )
+        self.connector = self.app.connector
 
     def start(self) -> tuple[str, str]:
         """Returns state and cookie."""

@@ -8,7 +8,6 @@ import pytest
 from mailsync.errors import GraphUnavailable, RetryLater
 from mailsync.mailboxes.records import MailboxState, PushState
 from mailsync.push import client_state
-from mailsync.push.key_rotation import KeyRotation
 from tests.mailsync.push.test_push import connected, kept, polled
 
 MONTH = timedelta(days=30)
@@ -127,6 +126,6 @@ def test_a_key_lasts_a_month_and_push_goes_on_over_years():
 
 def test_a_month_that_is_not_over_makes_nothing():
     world = connected()
-    rotation = KeyRotation(world.keys, world.mailboxes, world.clock)
+    rotation = world.instance().key_rotation
     assert rotation.rotate_when_due() is None
     assert world.calls() == []

@@ -6,10 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from mailsync.adapters.graph import notifications as reader
 from mailsync.mailboxes.ids import MailboxId
 from mailsync.push import client_state
-from mailsync.push.notifications import Notifications
 from tests.fakes.queue_and_vault import FakeAsyncHintQueue
 from tests.mailsync.push.test_push import connected, kept
 from tests.mailsync.world import BOX
@@ -27,7 +25,7 @@ class Replay:
         queue = FakeAsyncHintQueue()
         self.runs = 0
         self._queue = queue
-        self._notifications = Notifications(lambda: self.world.keys, lambda: queue, reader, self.world.clock)
+        self._notifications = self.world.instance(notification_queue=queue).notifications
 
     def post(self, number, ids=50, **more):
         text, _ = client_state.make(self.world.keys, BOX, self.nonce)

@@ -7,15 +7,15 @@ from datetime import datetime, timedelta
 import msgspec
 import pytest
 
+from mailsync.bootstrap import App
 from mailsync.errors import RetryLater
 from mailsync.mailboxes.ids import mailbox_id
 from mailsync.mailboxes.records import DueMailbox, MailboxState
 from mailsync.schedule import poller
-from mailsync.schedule.poller import Poller
 from mailsync.schedule.records import Hint
 from tests.fakes.queue_and_vault import FakeHintQueue
 from tests.fakes.stores import FakeMailboxStore, FakeOneTimeStore
-from tests.mailsync.world import MAILBOX, START, TENANT, Clock
+from tests.mailsync.world import MAILBOX, START, TENANT, Clock, settings
 
 
 class Picky(FakeHintQueue):
@@ -49,7 +49,9 @@ class Failing(FakeMailboxStore):
 class Desk:
     def __init__(self, *due_in: float) -> None:
         self.clock, self.mailboxes, self.queue = Clock(), Failing(), Picky()
-        self.poller = Poller(self.mailboxes, FakeOneTimeStore(), self.queue, self.clock)
+        self.poller = App(
+            settings(), mailboxes=self.mailboxes, one_time=FakeOneTimeStore(), queue=self.queue, clock=self.clock
+        ).poller
         self.ids = [mailbox_id(TENANT, f"bbbbbbbb-0000-4000-8000-{number:012x}") for number in range(len(due_in))]
         for each, seconds in zip(self.ids, due_in, strict=True):
             self.save(each, START + timedelta(seconds=seconds))

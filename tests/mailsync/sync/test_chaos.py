@@ -104,7 +104,7 @@ class Stage:
         self.program = World()
         transport = GraphTransport(endpoint=self.graph, session=session, page_size=25, sleep=self.program.clock.advance)
         self.client = GraphClient(transport.as_user(lambda: token, lambda: token))
-        self.program.synchronizer._mail = lambda *_: self.client
+        self.program.app = self.program.instance(mail=lambda *_: self.client)
 
     def deliver(self, number):
         received = (self.program.clock() - timedelta(minutes=5 * number)).replace(microsecond=0)

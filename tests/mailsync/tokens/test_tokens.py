@@ -9,15 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailsync.accounts.records import Account
-from mailsync.connect.connector import Connector
 from mailsync.errors import MailsyncError, Misconfigured, ReconnectRequired, RetryLater
 from mailsync.mailboxes.records import Lease, MailboxState, Profile
 from mailsync.schedule.records import Hint
-from mailsync.sync.synchronizer import Synchronizer
-from mailsync.tokens.keeper import TokenKeeper
 from mailsync.tokens.records import Grant, StoredToken
 from tests.fakes.mail_service import FakeMailService
-from tests.fakes.stores import FakeAccountStore, FakeOneTimeStore
+from tests.fakes.stores import FakeAccountStore
 from tests.mailsync.connect import sign_in
 from tests.mailsync.turns import Turns
 from tests.mailsync.world import BOX, START, TENANT, USER, World
@@ -44,25 +41,15 @@ class SingleUse:
 
 def single_use(**more):
     world = World(**more)
-    world.directory = world.tokens._directory = SingleUse(world.clock)
+    world.directory = SingleUse(world.clock)
+    world.app = world.instance()
     return world
 
 
 def another_instance(world):
     """A second worker on the same services: a keeper of its own."""
-    tokens = TokenKeeper(world.directory, world.vault, world.clock)
-    synchronizer = Synchronizer(
-        world.synchronizer._settings,
-        mailboxes=world.mailboxes,
-        messages=world.messages,
-        tokens=tokens,
-        keeper=world.keeper,
-        mail=world.service.factory,
-        queue=world.queue,
-        clock=world.clock,
-        limits=world.limits,
-    )
-    return synchronizer, tokens
+    app = world.instance()
+    return app.synchronizer, app.tokens
 
 
 def test_a_renewal_that_the_vault_does_not_take_is_used_and_saved_later(caplog):
@@ -195,21 +182,15 @@ class Connecting:
         self.world = world
         self.directory = sign_in.ScriptedDirectory()
         now = int(START.timestamp())
-        claims = sign_in.claims(tid=TENANT, aud=world.synchronizer._settings.client_id, exp=now + 9_000_000)
+        claims = sign_in.claims(tid=TENANT, aud=world.app.settings.client_id, exp=now + 9_000_000)
         claims["iss"] = f"https://login.example/{TENANT}/v2.0"
         self.directory.grant = sign_in.grant(refresh_token=token, id_token_claims=claims)
-        self.connector = Connector(
-            world.synchronizer._settings,
+        self.connector = world.instance(
             directory=self.directory,
             mail=sign_in.Me(Profile(USER, "owner@contoso.example")),
-            vault=world.vault,
-            mailboxes=world.mailboxes,
             accounts=FakeAccountStore(Account("acme", "Acme", addresses=("owner@contoso.example",))),
-            signins=FakeOneTimeStore(),
-            queue=world.queue,
-            clock=world.clock,
             sleep=sleep,
-        )
+        ).connector
 
     def walk(self):
         started = self.connector.start()
