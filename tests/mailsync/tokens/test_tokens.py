@@ -284,7 +284,7 @@ def test_a_run_makes_room_for_whoever_waits():
         world.graph.deliver(START - timedelta(minutes=age))
     world.hint()
     world.work_once()
-    assert len(pages) <= 5
+    assert len(pages) <= 3 + 3  # one is written, one is made ready, one is fetched
     assert not world.mailbox.lease
     world.work()
     assert len(world.rows()) == 30
