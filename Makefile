@@ -28,8 +28,8 @@ setup: $(READY) ## the environment in .venv, which every other target makes by i
 run: $(READY) ## the whole product on this machine; ARGS=--once ends when the mail has arrived
 	@$(PY) -m sandbox run $(ARGS)
 
-test: $(READY) ## all tests; ARGS goes to pytest
-	@$(PY) -m pytest $(ARGS)
+test: $(READY) ## all tests, one worker for each processor; ARGS goes to pytest
+	@$(PY) -m pytest -n auto $(ARGS)
 
 lint: $(READY) ## style, types, infrastructure, queries
 	@$(PY) -m ruff format --check --quiet . || { echo 'Not formatted: run `make format`.' >&2; exit 1; }
