@@ -80,7 +80,7 @@ def deployed(snapshot: str, memory: int | None = None) -> Deployed:
         memory=memory or scale["instanceMemoryMB"],
         always_ready={one["name"].removeprefix("function:"): one["instanceCount"] for one in scale["alwaysReady"]},
         redundancy=mail["sku"]["name"],
-        log_alerts=[_frequency(rule["properties"]["evaluationFrequency"]) for rule in rules],
+        log_alerts=[frequency(rule["properties"]["evaluationFrequency"]) for rule in rules],
         metric_alerts=len(kinds.get("Microsoft.Insights/metricAlerts", [])),
         audited=any("workspaceId" in audit["properties"] for audit in audits),
         endpoints=len(kinds.get("Microsoft.Network/privateEndpoints", [])),
@@ -202,7 +202,7 @@ def _of(calls: Sums, service: str) -> float:
     return sum(count for name, count in calls.items() if name.split()[0] == service)
 
 
-def _frequency(duration: str) -> int:
+def frequency(duration: str) -> int:
     """Minutes of an ISO 8601 duration, as alert rules are priced: 15 stands for anything longer."""
     match = re.fullmatch(r"PT(\d+)M", duration)
     return next((step for step in (1, 5, 10) if match and int(match[1]) <= step), 15)

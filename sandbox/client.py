@@ -26,6 +26,10 @@ class Control:
         context = ssl.create_default_context(cafile=state.ca_file)
         self._client = httpx.Client(verify=context, timeout=_TIMEOUT, trust_env=False)
 
+    def close(self) -> None:
+        """Closes its connections."""
+        self._client.close()
+
     def call(self, method: str, path: str, body: object | None = None, **query: str) -> Any:
         """One request with a JSON body; returns the JSON of the answer."""
         return self.send(method, path, None if body is None else json.dumps(body).encode(), **query)

@@ -85,7 +85,7 @@ def _follow(sandbox: Sandbox, mailbox_id: str, seen: set[str]) -> None:
         mailbox = mailboxes.get(mailbox_id)
         if mailbox and mailbox.messages != count:
             count = mailbox.messages
-            _show_new(sandbox, mailbox_id, seen)
+            show_new(sandbox, mailbox_id, seen)
         time.sleep(0.5)
 
 
@@ -113,11 +113,11 @@ def _show_rows(sandbox: Sandbox, mailbox_id: str, seen: set[str], wanted: int, *
             raise SandboxError(
                 f"{len(seen)} of {wanted} messages are in the table after {_TIMEOUT} s; see {home() / 'logs'}"
             )
-        _show_new(sandbox, mailbox_id, seen, since)
+        show_new(sandbox, mailbox_id, seen, since)
         time.sleep(0.05)
 
 
-def _show_new(sandbox: Sandbox, mailbox_id: str, seen: set[str], since: float | None = None) -> None:
+def show_new(sandbox: Sandbox, mailbox_id: str, seen: set[str], since: float | None = None) -> None:
     rows = list(message_rows(sandbox.state, mailbox_id))
     if len(rows) > len({row["messageId"] for row in rows}):
         raise SandboxError("a message is in the table twice")

@@ -69,6 +69,10 @@ class Sandbox:
             self._azurite.stop()
         self._listener.close()
 
+    def child(self, name: str) -> Child:
+        """A process of the sandbox: `microsoft365`, `host`."""
+        return self._children[name]
+
     def watch(self) -> None:
         """Returns never. Raises SandboxError when a process dies."""
         while True:

@@ -147,7 +147,7 @@ def test_arguments_that_are_wrong(capsys):
 
 
 def test_what_run_shows(sandbox_parts, capsys):
-    run._show_new(SimpleNamespace(state=None), MAILBOX, set())
+    run.show_new(SimpleNamespace(state=None), MAILBOX, set())
     assert_harmless(capsys.readouterr().out)
     assert_harmless(show.line(sandbox_parts, "after 1 s"))
 

@@ -52,6 +52,11 @@ class Door:
         self._pace = Pace[_Budget](clock, _AT_ONCE)
         self._standing: dict[_Budget, _Standing] = {}
 
+    @property
+    def remembered(self) -> int:
+        """Hints that are kept in mind because they stand for others, or did."""
+        return len(self._standing)
+
     async def send(self, hint: Hint, queue: AsyncHintQueue) -> None:
         """Returns once `hint`, or one that stands for it, is queued. Raises what `queue` raises."""
         budget = hint.mailbox_id, hint.nonces, bool(hint.renew or hint.removed)

@@ -67,7 +67,9 @@ class Notifications:
         queue: Callable[[], AsyncHintQueue],
         reader: NotificationReader,
         clock: Clock,
+        *,
         seconds: float = ANSWER_WITHIN,
+        forged: Tally | None = None,
     ) -> None:
         self._reader = reader
         self._make_keys = keys
@@ -76,7 +78,7 @@ class Notifications:
         self._door = Door(clock)
         self._seconds = seconds
         self._parts: tuple[SigningKeys, AsyncHintQueue] | None = None
-        self._forged = Tally()
+        self._forged = forged or Tally()
         self._genuine = Tally()
         self._odd = 0
         self._threads = Threads(_THREADS, "notifications")

@@ -26,6 +26,11 @@ class Pace[Key: Hashable]:
         self._rests_at: dict[Key, datetime] = {}
         self._lock = threading.Lock()
 
+    @property
+    def remembered(self) -> int:
+        """Keys whose pace is kept in mind."""
+        return len(self._rests_at)
+
     def allows(self, key: Key) -> bool:
         """Whether one more may happen now; it is counted where it may."""
         now = self._clock()

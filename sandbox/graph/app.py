@@ -38,7 +38,7 @@ from sandbox.push import subscriptions
 
 _ME = r"/(?:me|users/(?P<user>[^/]+))"
 _FOLDER = _ME + r"/mailFolders(?:/(?P<folder>[^/()']+)|\('(?P<quoted>[^']+)'\))"
-_PATHS = {
+PATHS = {
     "batch": r"/\$batch",
     "me": _ME,
     "folder": _FOLDER,
@@ -49,7 +49,8 @@ _PATHS = {
     "reauthorize": r"/subscriptions/(?P<subscription>[^/]+)/reauthorize",
     "message": _ME + r"(?:/mailFolders/[^/]+)?/messages(?:/(?P<message>[^/()']+)|\('(?P<named>[^']+)'\))",
 }
-_OPERATIONS = [(name, re.compile(path + "/?", re.IGNORECASE)) for name, path in _PATHS.items()]
+"""Operations by name, as faults are restricted to them."""
+_OPERATIONS = [(name, re.compile(path + "/?", re.IGNORECASE)) for name, path in PATHS.items()]
 _SUBSCRIPTIONS = {"subscriptions", "subscription", "reauthorize"}
 _SERVICE_TIME = 0.002
 """Seconds that a request takes at the least, so that others which come meanwhile are seen to be concurrent."""

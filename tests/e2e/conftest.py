@@ -29,7 +29,7 @@ def _running(_environment):
         yield sandbox, product
         product.close()
     finally:
-        sandbox._children["host"].process.kill()  # what it is doing needs no end, and might wait for one
+        sandbox.child("host").process.kill()  # what it is doing needs no end, and might wait for one
         with _set(_environment):
             sandbox.__exit__()
 

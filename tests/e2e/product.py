@@ -49,7 +49,7 @@ class Product:
         self.control.call("POST", "/consent-policy", {"consentAllowed": True})
 
     def close(self):
-        self.control._client.close()
+        self.control.close()
 
     def connect(self, address, account_id=None):
         """The owner walks the pages; returns the mailbox id."""

@@ -145,7 +145,7 @@ def refused(sandbox, product, addresses):
 def down(sandbox, product, addresses):
     """The app does not run; nobody takes Graph's connections."""
     os.kill(sandbox.state.pids["host"], signal.SIGKILL)
-    sandbox._children["host"].process.wait()
+    sandbox.child("host").process.wait()
     yield
     sandbox.check()
 
@@ -176,7 +176,7 @@ def stopped(pid):
 def kill_host(sandbox):
     """Ends the app's process at once and starts another."""
     os.kill(sandbox.state.pids["host"], signal.SIGKILL)
-    sandbox._children["host"].process.wait()
+    sandbox.child("host").process.wait()
     sandbox.check()
 
 

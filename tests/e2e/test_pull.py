@@ -93,8 +93,8 @@ def test_a_killed_worker_is_followed_by_another(product, sandbox):
     product.fault("graph-slow", seconds=0.3, address=address)
     mailbox = product.connect(address)
     product.until(lambda: product.mailbox(mailbox).messages, "the first page")
-    sandbox._children["host"].process.kill()
-    sandbox._children["host"].process.wait()
+    sandbox.child("host").process.kill()
+    sandbox.child("host").process.wait()
     product.clear_faults()
     left = product.mailbox(mailbox)
     assert left.messages < 350

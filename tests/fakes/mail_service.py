@@ -6,7 +6,7 @@ may be empty. Where the documents are silent a knob chooses, so that a test can 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from mailsync.errors import (
@@ -109,6 +109,10 @@ class FakeMailService:
     def expire_links(self) -> None:
         """Every link given so far is forgotten: following one loses the sync state."""
         self._rounds = [None] * len(self._rounds)
+
+    def open_windows(self) -> None:
+        """Rounds under way speak of mail of any age from now on, as Graph's may."""
+        self._rounds = [known and replace(known, since=None) for known in self._rounds]
 
     def me(self) -> Profile:
         self._enter("me")

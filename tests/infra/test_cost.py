@@ -85,7 +85,7 @@ def test_the_audit_log_is_paid_where_the_workspace_holds_it(plain):
     ("duration", "minutes"), [("PT1M", 1), ("PT5M", 5), ("PT10M", 10), ("PT15M", 15), ("PT1H", 15)]
 )
 def test_an_alert_rule_is_priced_by_how_often_it_looks(plain, duration, minutes):
-    assert cost._frequency(duration) == minutes
+    assert cost.frequency(duration) == minutes
     [dollars] = [price["dollars"] for name, price in prices().items() if name == f"alerts.log.{minutes}"]
     assert cost.bill(plain._replace(log_alerts=[minutes]), 0)["alert rules"] == dollars
 

@@ -186,7 +186,7 @@ class World:
     def instance(self, **parts) -> App:
         """The program on this world: each has its memory to itself. `parts` stand in for the world's."""
         return App(
-            settings(self.folders),
+            parts.pop("settings", settings(self.folders)),
             **{
                 "clock": self.clock,
                 "sleep": self.clock.advance,

@@ -345,7 +345,7 @@ def test_admin_consent_names_the_scopes():
 def test_nothing_stays_in_msals_cache():
     directory = Directory(tokens())
     directory.refresh("old-refresh")
-    cache = directory._app().token_cache
+    cache = directory._app().token_cache  # noqa: SLF001 - what nobody else can see must not be there
     assert [*cache.search("RefreshToken"), *cache.search("AccessToken"), *cache.search("IdToken")] == []
 
 

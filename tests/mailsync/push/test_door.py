@@ -128,4 +128,4 @@ def test_what_stands_for_nothing_more_is_forgotten(webhook):
             webhook.now += timedelta(seconds=0.01)
 
     asyncio.run(posts())
-    assert len(webhook.door._standing) <= 1_000
+    assert webhook.door.remembered <= 1_000

@@ -34,11 +34,11 @@ NOW = datetime(2026, 11, 25, 8, 30, tzinfo=UTC)
 class Webhook:
     """The receiver on fakes."""
 
-    def __init__(self, seconds=30.0):
+    def __init__(self, seconds=30.0, forged=None):
         self.keys = FakeSigningKeys()
         self.queue = FakeAsyncHintQueue()
         self.made = []
-        self.notifications = Notifications(self._keys, self._queue, reader, lambda: NOW, seconds)
+        self.notifications = Notifications(self._keys, self._queue, reader, lambda: NOW, seconds=seconds, forged=forged)
 
     def _keys(self):
         self.made.append("keys")
@@ -474,9 +474,9 @@ class TestTelemetry:
             webhook.post(None, webhook.item(clientState="x"), {})
         assert caplog.messages == ["notifications_forged count=3 odd=2"]
 
-    def test_a_flood_of_forgeries_is_a_line_now_and_then(self, webhook, caplog):
+    def test_a_flood_of_forgeries_is_a_line_now_and_then(self, caplog):
         now = [0.0]
-        webhook.notifications._forged = Tally(10, lambda: now[0])
+        webhook = Webhook(forged=Tally(10, lambda: now[0]))
         forged = webhook.item(clientState="the forger's words")
         with caplog.at_level(logging.INFO, logger="mailsync"):
             for second in range(21):
@@ -484,9 +484,9 @@ class TestTelemetry:
                 webhook.post(forged, forged)
         assert caplog.messages == [f"notifications_forged count={count}" for count in (2, 20, 20)]
 
-    def test_what_is_left_of_a_flood_is_told_with_the_next_post(self, webhook, caplog):
+    def test_what_is_left_of_a_flood_is_told_with_the_next_post(self, caplog):
         now = [0.0]
-        webhook.notifications._forged = Tally(10, lambda: now[0])
+        webhook = Webhook(forged=Tally(10, lambda: now[0]))
         for _ in range(3):
             webhook.post(webhook.item(clientState="x"))
         now[0] = 11.0

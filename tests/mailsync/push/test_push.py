@@ -18,7 +18,7 @@ from mailsync.mailboxes.records import MailboxState, Push, PushState
 from mailsync.push import client_state
 from mailsync.schedule.records import Hint
 from tests.fakes.mail_service import FakeMailService
-from tests.mailsync.world import BOX, START, World
+from tests.mailsync.world import BOX, START, World, settings
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 LIFE = timedelta(minutes=10_070)
@@ -93,7 +93,7 @@ def test_a_quarter_of_its_life_later_it_is_renewed_in_time_for_the_schedule():
 def test_a_short_life_makes_the_next_poll_come_in_time():
     world = World()
     world.subscriptions.cap = 45 * MINUTE
-    world.synchronizer._keeper._life = 45 * MINUTE
+    world.app = world.instance(settings=replace(settings(), subscription_minutes=45))
     world.hint()
     world.work()
     assert 10 * MINUTE < world.mailbox.next_poll_at - world.clock() <= 11.25 * MINUTE

@@ -25,4 +25,4 @@ def test_what_is_at_rest_is_forgotten():
         pace.allows(str(number))
     clock.advance(10)
     assert pace.allows("another")
-    assert len(pace._rests_at) == 1
+    assert pace.remembered == 1

@@ -108,7 +108,7 @@ def pages(budget, sizes, fails_at=None, fails_in="fetch"):
 def current():
     from mailsync import memory
 
-    return memory._current.get()
+    return memory._current.get()  # noqa: SLF001 - a page's work finds it so, in other threads
 
 
 def test_a_page_is_held_until_the_next_one_is_asked_for_and_no_more_than_three_are(budget):

@@ -12,7 +12,7 @@ from mailsync.accounts.records import Account
 from mailsync.errors import MailsyncError, Misconfigured, ReconnectRequired, RetryLater
 from mailsync.mailboxes.records import Lease, MailboxState, Profile
 from mailsync.schedule.records import Hint
-from mailsync.tokens.records import Grant, StoredToken
+from mailsync.tokens.records import Grant
 from tests.fakes.mail_service import FakeMailService
 from tests.fakes.stores import FakeAccountStore
 from tests.mailsync.connect import sign_in
@@ -310,5 +310,5 @@ def test_the_token_in_memory_does_not_show():
     world.vault.write_failure = REFUSED
     world.hint()
     world.work_once()
-    assert "refresh-0" not in repr(world.tokens._unsaved)
-    assert isinstance(world.tokens._unsaved[BOX].token, StoredToken)
+    assert "refresh-0" not in repr(vars(world.tokens))
+    assert "StoredToken(" in repr(vars(world.tokens))

@@ -114,4 +114,4 @@ def test_a_wrong_order_is_told_what_is_right(microsoft365, browser, order, sente
 
 
 def test_the_operations_by_which_a_fault_is_restricted_are_those_of_graph():
-    assert set(graph_faults.OPERATIONS) == set(graph._PATHS)
+    assert set(graph_faults.OPERATIONS) == set(graph.PATHS)
