@@ -16,7 +16,7 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError, Service
 from azure.core.pipeline.transport import RequestsTransport
 from azure.identity import AzureCliCredential, ManagedIdentityCredential
 
-from mailsync.adapters.azure_sdk import CONNECT_TIMEOUT, LONGEST_WAIT, READ_TIMEOUT, RETRIES, session
+from mailsync.adapters.azure_sdk import CONNECT_TIMEOUT, LONGEST_WAIT, READ_TIMEOUT, RETRIES, session, stay
 from mailsync.adapters.http import retry_after
 from mailsync.errors import MailsyncError, Misconfigured, RetryLater
 from mailsync.reasons import Reason
@@ -98,7 +98,7 @@ class _Transport(RequestsTransport):  # type: ignore[misc]  # the SDK exports it
 
     def send(self, request: Any, **kwargs: Any) -> Any:
         """Sends one request."""
-        response = super().send(request, **kwargs)
+        response = stay(super().send(request, **kwargs))
         status = response.status_code
         if status < 400:
             return response

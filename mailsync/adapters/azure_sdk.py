@@ -83,7 +83,7 @@ class Transport(RequestsTransport):  # type: ignore[misc]  # the SDK exports it 
 
     def send(self, request: Any, **kwargs: Any) -> Any:
         """Sends one request."""
-        response = super().send(request, **kwargs)
+        response = stay(super().send(request, **kwargs))
         status = response.status_code
         if status >= 400:
             seconds = _retry_after(response)
@@ -94,6 +94,16 @@ class Transport(RequestsTransport):  # type: ignore[misc]  # the SDK exports it 
                     raise _busy(self._service, status, seconds)
                 response.headers["Retry-After"] = str(seconds)
         return response
+
+
+def stay(response: Any) -> Any:
+    """The response without the address that it would lead to.
+
+    The SDK's policies follow it to any host, with the body of the request, which may be a refresh token, and what comes
+    from there would count as the service's word. None of these services redirects.
+    """
+    response.headers.pop("Location", None)
+    return response
 
 
 @cache
@@ -132,6 +142,8 @@ def convert(error: AzureError, service: Service) -> MailsyncError:
             )
         return RetryLater(_REASONS[service].unavailable, f"No answer from {service} ({type(error).__name__}).")
     status = response.status_code or 0
+    if 200 <= status < 300:
+        return RetryLater(_REASONS[service].unavailable, f"{service} gave an answer that cannot be read.")
     if isinstance(error, ClientAuthenticationError) and status < 500 and status not in _BUSY:
         status = 403
     return refusal(service, status, code_of(error), response.headers)

@@ -22,6 +22,9 @@ TAGS = {"app": "siftrock-inbox-connector"}
 MOST_BYTES = 25_000
 """Bytes of a secret's value, at the most: https://learn.microsoft.com/azure/key-vault/secrets/about-secrets."""
 
+_MALFORMED = (ValueError, LookupError, TypeError, AttributeError)
+"""What the SDK raises where an answer, or the challenge before it, has another form than it takes for granted."""
+
 _PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0)
 """Seconds before each attempt on a name that Key Vault is still deleting or recovering, which takes a few."""
 
@@ -63,7 +66,7 @@ class VaultSecrets:
         )
         with _converted():
             try:
-                return self._client.get_secret(name, **options).value or ""
+                return _text(self._client.get_secret(name, **options).value)
             except ResourceNotFoundError:
                 return None
             except HttpResponseError as error:
@@ -124,6 +127,13 @@ def _busy(name: str) -> RetryLater:
     return RetryLater(Reason.KEY_VAULT_BUSY, f"Key Vault is still deleting or recovering the secret {name}.", 10)
 
 
+def _text(value: object) -> str:
+    """The value. An answer without one is no word about the secret, and must not end the mailbox that it is of."""
+    if not isinstance(value, str):
+        raise TypeError("no value")
+    return value
+
+
 def _code(error: "AzureError") -> str:
     from mailsync.adapters.azure_sdk import code_of
 
@@ -140,3 +150,7 @@ def _converted() -> Iterator[None]:
     except Throttled as error:
         emit(Event.KEY_VAULT_THROTTLED, retry_after=error.retry_after)
         raise
+    except _MALFORMED as error:
+        # Nothing is chained: the SDK's message may quote what it met, which may be a secret.
+        message = f"Key Vault gave an answer that cannot be read ({type(error).__name__})."
+        raise RetryLater(Reason.KEY_VAULT_UNAVAILABLE, message) from None

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Annotated
 
 import msgspec
 
@@ -44,8 +45,8 @@ class _BeingMade(RetryLater):
 
 class _Key(msgspec.Struct, frozen=True):
     id: str
-    key: bytes
-    made_at: datetime
+    key: Annotated[bytes, msgspec.Meta(min_length=16)]
+    made_at: Annotated[datetime, msgspec.Meta(tz=True)]
 
     def __repr__(self) -> str:
         return f"_Key(id={self.id!r}, made_at={self.made_at.isoformat()})"
