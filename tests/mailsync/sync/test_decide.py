@@ -61,6 +61,11 @@ CASES = {
         hint(at=ago(700), continues=True),
         Start,
     ),
+    "a poll is covered by a run that has read everything new, though history is left": (
+        box(folders=(msgspec.structs.replace(READ, history=History()),)),
+        hint(at=ago(700)),
+        Skip("covered"),
+    ),
     "a continuation of what is complete is covered": (box(), hint(at=ago(700), continues=True), Skip("covered")),
     "a covered hint does not wait": (box(not_before=ahead(60)), hint(at=ago(700)), Skip("covered")),
     "a covered hint does not step aside": (leased(started=5), hint(at=ago(700)), Skip("covered")),
