@@ -2,7 +2,7 @@
 
 # ruff: noqa: RUF001 - these are texts for people, set with typographic apostrophes
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailsync.errors import MailsyncError, Misconfigured, RetryLater, TokenRefused
 from mailsync.reasons import Reason
@@ -170,7 +170,13 @@ REFUSALS: dict[Reason, Refusal] = {
         _START_AGAIN,
         technical=True,
     ),
-    Reason.SIGN_IN_FAILED: _OTHER,
+    # An answer that is not known here: an approval may be what is missing.
+    Reason.SIGN_IN_FAILED: replace(
+        _OTHER,
+        remedy="If Microsoft asked for an administrator’s approval, send the page below to your Microsoft 365"
+        f" administrator. Otherwise start again. If it happens again: {_ASK}",
+        approval=True,
+    ),
     Reason.MAILBOX_NOT_ENABLED: Refusal(
         403,
         "That account has no inbox",

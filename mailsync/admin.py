@@ -45,6 +45,10 @@ def _add_account(options: argparse.Namespace) -> None:
     account = Account(options.id, options.name.strip(), tuple(options.address), tuple(options.domain))
     app().accounts.add(account)
     say(*account_lines(account))
+    settings = app().settings
+    say("", "Next, in this order:")
+    say(f"  {settings.approval_url}  to the customer's IT administrator, who approves once for the organization")
+    say(f"  {settings.connect_url}  to the owner of the inbox")
 
 
 def _release_claim(options: argparse.Namespace) -> None:

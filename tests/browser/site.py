@@ -19,11 +19,11 @@ import trustme
 
 from mailsync.connect.approval import Approvals
 from mailsync.errors import Misconfigured, Rejected
-from mailsync.mailboxes.records import MailboxState
+from mailsync.mailboxes.records import LastError, MailboxState
 from mailsync.reasons import Reason
 from mailsync.telemetry import Tallies
 from tests.auth_callback.browser import ORIGIN, Answer, Browser
-from tests.mailsync.connect.sign_in import MAILBOX, TENANT, SignIn, answer
+from tests.mailsync.connect.sign_in import MAILBOX, NOW, TENANT, SignIn, answer
 
 MICROSOFT = "https://login.microsoftonline.com"
 HOSTS = [urlsplit(origin).hostname for origin in (ORIGIN, MICROSOFT)]
@@ -184,7 +184,9 @@ def _wrong_inbox(page, world: SignIn) -> None:
 def _to_reconnect(page, world: SignIn) -> None:
     connect(page, world)
     mailbox = world.mailboxes.rows[MAILBOX]
-    lost = replace(mailbox, state=MailboxState.NEEDS_RECONNECT, last_error_reason=Reason.GRANT_REVOKED)
+    lost = replace(
+        mailbox, state=MailboxState.NEEDS_RECONNECT, last_error=LastError(NOW, Reason.GRANT_REVOKED, "Gone.")
+    )
     world.mailboxes.save(lost)
     page.reload()
 

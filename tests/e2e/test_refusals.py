@@ -1,6 +1,8 @@
 """What is refused leaves nothing behind: no mailbox, no rows, no tokens."""
 
 import contextlib
+import subprocess
+import sys
 
 import pytest
 
@@ -94,6 +96,19 @@ def test_an_administrator_must_approve_and_does(product, owner):
     page = owner.sign_in(owner.submit(page, page.forms[0]), address)
     assert page.heading == "Returning to the app"  # no consent is asked
     assert owner.answer(page).url.endswith("/connect/done")
+
+
+@pytest.mark.parametrize("owner_consents", [False, True])
+def test_the_sandbox_connects_by_approval_or_by_the_owners_own_consent(product, owner_consents):
+    domain = f"{'owners' if owner_consents else 'administrators'}-say.example"
+    identity = user(product, f"hello@{domain}")
+    product.control.call("POST", "/tenants", {"tenantId": identity[:36], "consentAllowed": None})
+    command = [sys.executable, "-m", "sandbox", "connect", f"hello@{domain}"]
+    command += ["--owner-consents"] if owner_consents else []
+    assert subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.strip() == identity
+    tenant = product.control.call("POST", "/tenants", {"tenantId": identity[:36]})
+    assert tenant["consentAllowed"] is (True if owner_consents else None)
+    assert bool(tenant["adminConsented"]) is not owner_consents
 
 
 def test_guests(product, owner):

@@ -45,7 +45,9 @@ def test_an_account_is_added_and_listed(parts, capsys):
     account = parts.accounts.get("shop")
     assert account.addresses == ("offers@shop.example",)
     assert account.domains == ("xn--mnchen-3ya.example", "b.example")
-    assert "offers@shop.example" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "offers@shop.example" in said
+    assert 0 < said.index("https://connect.example/connect/approval ") < said.index("https://connect.example/connect ")
     parts.accounts.pin_tenant("shop", "b.example", TENANT)
     assert admin.main(["account", "list"]) == 0
     heads, row = capsys.readouterr().out.splitlines()

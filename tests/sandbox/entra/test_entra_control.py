@@ -5,6 +5,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import httpx
@@ -87,7 +88,13 @@ def test_revoke(microsoft365, browser, post, by_fault):
 
 def test_tenant_redirect_uri_and_clock(microsoft365, post):
     user = microsoft365.world.create_user(ADDRESS)
-    assert post("/tenants", tenantId=user.tenant_id, consentAllowed=False).json()["consentAllowed"] is False
+    for allowed in (False, True, None):
+        answer = post("/tenants", tenantId=user.tenant_id, consentAllowed=allowed).json()
+        assert answer["consentAllowed"] is allowed
+    assert post("/consent-policy", consentAllowed=True).json() == {"consentAllowed": True}
+    assert post("/tenants", tenantId=user.tenant_id).json()["consentAllowed"] is True
+    assert post("/tenants", tenantId=str(uuid.uuid4())).json()["consentAllowed"] is True
+    assert post("/consent-policy").status_code == 400
     assert "https://localhost:1/x" in post("/redirect-uris", uri="https://localhost:1/x").json()["redirectUris"]
     before = microsoft365.world.now()
     post("/clock", advanceSeconds=3600)

@@ -11,7 +11,7 @@ import pytest
 from sandbox import constants
 from sandbox.entra.directory import DELEGATED_SCOPES, ManagedIdentity
 from sandbox.entra.tokens import EXCHANGE_AUDIENCE, VAULT_AUDIENCE, managed_identity_token
-from sandbox.microsoft365.world import new_signing_key
+from sandbox.microsoft365.world import World, new_signing_key
 from tests.sandbox.walk import answer, form, sign_in
 
 REDIRECT_URI = "https://localhost:7071/auth/callback"
@@ -190,6 +190,18 @@ def test_admin_approval(microsoft365, browser, user, whose):
     microsoft365.world.faults.order("admin-consent-said")
     fields = form(browser.post(consent.action, data={**consent.fields, "decision": "return"})).fields
     assert fields["error_description"].startswith("AADSTS90094: ")
+
+
+@pytest.mark.parametrize(
+    ("scopes", "words"),
+    [("openid User.Read offline_access", "Permissions requested"), ("openid Mail.Read", "Need admin approval")],
+)
+def test_a_tenant_begins_with_the_microsoft_managed_consent_policy(microsoft365, browser, scopes, words):
+    microsoft365.world.user_consent_allowed = World(signing_key=microsoft365.world.signing_key).user_consent_allowed
+    microsoft365.world.create_user("new@fresh.example")
+    picker = form(browser.get(authorize_url(microsoft365, scope=scopes)))
+    page = browser.post(picker.action, data={**picker.fields, "address": "new@fresh.example"})
+    assert words in page.text
 
 
 def admin_consent(microsoft365, browser, address, decision, tenant="organizations"):
