@@ -8,7 +8,7 @@ import pytest
 from mailsync.errors import GraphUnavailable, RetryLater
 from mailsync.mailboxes.records import MailboxState, PushState
 from mailsync.push import client_state
-from tests.mailsync.push.test_push import connected, kept, polled
+from tests.mailsync.push.subscribed import connected, kept, polled
 
 MONTH = timedelta(days=30)
 

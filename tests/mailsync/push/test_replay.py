@@ -9,7 +9,7 @@ import pytest
 from mailsync.mailboxes.ids import MailboxId
 from mailsync.push import client_state
 from tests.fakes.queue_and_vault import FakeAsyncHintQueue
-from tests.mailsync.push.test_push import connected, kept
+from tests.mailsync.push.subscribed import connected, kept
 from tests.mailsync.world import BOX
 
 POSTS = 300
