@@ -22,6 +22,7 @@ def _rows() -> dict[str, Row]:
     """Every row by name, in the order in which they are run."""
     from bench.acknowledgement import acknowledgement
     from bench.backfill import backfill, crowd, latency, memory, scenes
+    from bench.connect import connect
     from bench.idle import idle
     from bench.imports import imports
     from bench.push import push
@@ -36,6 +37,7 @@ def _rows() -> dict[str, Row]:
         memory,
         crowd,
         idle,
+        connect,
         push,
         tick,
         crush,

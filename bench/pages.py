@@ -105,8 +105,12 @@ class Mailbox:
             known = self._answers[f"{path}?{query}", size] = self._made(unquote(path), unquote(query), size)
         return known
 
-    def prepare(self, *, size: int = 100) -> None:
-        """Makes the pages of the enumeration now."""
+    def prepare(self) -> None:
+        """Makes the pages of the enumeration now, in the sizes that the program and the rivals ask for."""
+        for size in (100, 200):
+            self._prepare(size)
+
+    def _prepare(self, size: int) -> None:
         link = "$select=id"
         path = f"/me/mailFolders/{INBOX}/messages/delta"
         while "deltatoken=end" not in link:
@@ -155,7 +159,8 @@ class Mailbox:
         found = [number for number, time in enumerate(folder.times) if all(_within(time, *bound) for bound in bounds)]
         if "$count=true" in query:
             before_news = sum(number >= self.kind.more for number in found)
-            return b'{"@odata.count":%d,"value":[]}' % before_news
+            shown = b'{"id":"%s","parentFolderId":"%s"}' % (folder.ids[-1].encode(), folder.id.encode())
+            return b'{"@odata.count":%d,"value":[%s]}' % (before_news, shown if found else b"")
         size, skip = (int(match[1]) if match else 0 for match in (_TOP.search(query), _SKIP.search(query)))
         page = found[skip : skip + (size or USUAL)]
         more = skip + len(page) < len(found)

@@ -119,7 +119,7 @@ def _walk(browser: Browser, start: str, address: str, end: str) -> Page:
     for _ in range(_MOST_PAGES):
         if page.url.startswith(end):
             return page
-        form = next((form for form in page.forms if not _needs_more(form)), None)
+        form = next((form for form in page.forms if not needs_more(form)), None)
         if form is None or ("decision" in form.buttons and "accept" not in form.buttons["decision"]):
             break
         answers = {"address": address} if "address" in form.asks_for else {}
@@ -130,7 +130,7 @@ def _walk(browser: Browser, start: str, address: str, end: str) -> Page:
     raise SandboxError(f"{urlsplit(page.url).path} says: {page.heading or 'nothing'}{code}")
 
 
-def _needs_more(form: Form) -> bool:
+def needs_more(form: Form) -> bool:
     """Whether a form wants something that the person of the address does not press or know."""
     return form.method != "post" or bool(set(form.buttons) - {"decision"}) or bool(set(form.asks_for) - {"address"})
 

@@ -17,6 +17,7 @@ import msgspec
 from mailsync import optimistic
 from mailsync.accounts.ports import AccountStore
 from mailsync.accounts.records import Account
+from mailsync.accounts.rules import normal_address
 from mailsync.clock import Clock
 from mailsync.connect.id_token import check_grant, check_profile, checked_tenant
 from mailsync.connect.seal import SECRET_BYTES, record_key, seal, secret_text, unseal
@@ -132,8 +133,9 @@ class Connector:
         check_profile(profile, grant.id_token_claims)
         _check_inbox(mail)
         identity = _identity(tenant, profile)
-        account = self._account(identity, profile, tenant)
-        reconnected = self._keep(identity, account, profile, _stored(refresh_token, grant, self.clock()))
+        known = self.mailboxes.get(identity)
+        account = self._account(identity, known, profile, tenant)
+        reconnected = self._keep(identity, known, account, profile, _stored(refresh_token, grant, self.clock()))
         self._hint(identity)
         emit(Event.MAILBOX_CONNECTED, mailbox=identity, account=account.id, reconnected=reconnected)
         return Finished(identity, self._remember(_OUTCOME, identity.encode()))
@@ -151,22 +153,28 @@ class Connector:
             raise Rejected(Reason.SIGN_IN_UNKNOWN, "This answer was used a moment ago.")
         return msgspec.json.decode(flow, type=dict[str, object])
 
-    def _account(self, identity: str, profile: Profile, tenant: str) -> Account:
+    def _account(self, identity: str, known: Mailbox | None, profile: Profile, tenant: str) -> Account:
         claim = self.accounts.claimed_by(profile.address.strip().lower())
         if claim is None:
             raise Rejected(Reason.NO_ACCOUNT, "No Siftrock account expects this inbox.")
         account, domain = claim
-        _check_owner(self.mailboxes.get(identity), account)
+        _check_owner(known, account)
         # The first who connects by a claim has it; whoever else comes with its name later is somebody else, such as
         # the next owner of a domain or of a user name that became free.
         if domain is None:
-            if self.accounts.pin_mailbox(account.id, profile.address.strip(), identity) != identity:
+            address = normal_address(profile.address)
+            pinned = account.mailbox_ids.get(address) or self.accounts.pin_mailbox(account.id, address, identity)
+            if pinned != identity:
                 raise Rejected(Reason.WRONG_USER, "The inbox's address was first connected by another user.")
-        elif self.accounts.pin_tenant(account.id, domain, tenant).lower() != tenant:
-            raise Rejected(Reason.WRONG_TENANT, "The inbox's domain was first connected from another organization.")
+        else:
+            pinned = account.tenant_ids.get(domain) or self.accounts.pin_tenant(account.id, domain, tenant)
+            if pinned.lower() != tenant:
+                raise Rejected(Reason.WRONG_TENANT, "The inbox's domain was first connected from another organization.")
         return account
 
-    def _keep(self, identity: str, account: Account, profile: Profile, token: StoredToken) -> bool:
+    def _keep(
+        self, identity: str, known: Mailbox | None, account: Account, profile: Profile, token: StoredToken
+    ) -> bool:
         """Writes token and record, whoever else writes them meanwhile. Returns whether the mailbox was known.
 
         Tokens first: a record without tokens would be polled in vain, tokens without a record only lie there.
@@ -184,7 +192,7 @@ class Connector:
 
         reread = partial(self.mailboxes.get, identity)
         contended = RetryLater(Reason.MAILBOX_BUSY, "The mailbox's record is being written by others.")
-        return optimistic.write(reread(), save, reread, contended=contended, tries=_WRITE_ATTEMPTS)
+        return optimistic.write(known, save, reread, contended=contended, tries=_WRITE_ATTEMPTS)
 
     def _renew(self, hold: MailboxHold, account: Account, profile: Profile, token: StoredToken) -> None:
         try:

@@ -50,10 +50,10 @@ class MailboxHold:
         self._mailbox = change(self._mailbox)
         self._changes.append(change)
 
-    def ensure(self) -> None:
-        """Keeps the lease: saves once half of its time has passed."""
+    def ensure(self, within: timedelta = LEASE / 2) -> None:
+        """Makes sure of the lease, and of what was changed: saves where the last save is longer ago than `within`."""
         lease = self._mailbox.lease
-        if lease is None or lease.expires_at - self._clock() < LEASE / 2:
+        if lease is None or lease.expires_at - self._clock() < LEASE - within:
             self.save()
 
     def save(self) -> None:

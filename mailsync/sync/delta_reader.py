@@ -145,9 +145,8 @@ class DeltaReader:
         Graph gives no count, the cap may have been reached.
         """
         folder = self.state.folder
-        folder_id = folder.folder_id or self.state.mail.folder_id(folder.name)
         at = whole_seconds(self.clock())
-        total = self._count()
+        folder_id, total = self._survey()
         beside = total is None or total >= FILTERED_CAP * _CLOSE_TO or folder.reaches is not None
         begun = replace(folder, folder_id=folder_id, generation=folder.generation + 1, enumerating=True, enumerated=0)
         history = History(total=total) if beside else None
@@ -155,17 +154,22 @@ class DeltaReader:
         self._begun = True
         self.state.run.save()
 
-    def _count(self) -> int | None:
-        """The number of messages in the window; None where Graph does not say, or fails over it in PATIENCE runs."""
+    def _survey(self) -> tuple[str, int | None]:
+        """The folder's id, and the number of messages in the window.
+
+        None for a number that Graph does not say, or fails over in PATIENCE runs.
+        """
         folder = self.state.folder
         try:
-            return self.state.mail.count(folder.name, folder.since)
+            if folder.folder_id:
+                return folder.folder_id, self.state.mail.count(folder.name, folder.since)
+            return self.state.mail.survey(folder.name, folder.since)
         except (AccessDenied, GraphForbidden):
-            return None  # where the mail is denied too, the next request shows that
+            pass  # where the mail is denied too, the next request shows that
         except MailsyncError as error:
             if not is_of_the_page(error) or folder.tries + 1 < PATIENCE:
                 raise
-            return None
+        return folder.folder_id or self.state.mail.folder_id(folder.name), None
 
     def _fetch_first(self) -> DeltaPage:
         folder = self.state.folder
@@ -254,7 +258,7 @@ class DeltaReader:
         written = self.state.write(page.messages, read.stored, _after(self.state.folder, page), sighting=False)
         if not page.last:
             self._judge(page, written.changed > 0)
-            self.state.run.save()
+            self.state.run.checkpoint()
         return page.last
 
     # Messages that cannot be fetched whole

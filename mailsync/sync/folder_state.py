@@ -51,10 +51,12 @@ class FolderState:
         self.run.hold.ensure()
         self.run.saw(messages)
         written = self.rows.write(self.folder, messages, stored, sighting=sighting)
+        self.run.keep(self.folder, written)  # what is written counts, whatever becomes of the rest
         if folder.generation > 1 and folder.complete and not self.folder.complete:
-            written += self.rows.mark_unseen(folder, self.mail, self.run.hold.ensure, self._unsure)
-        self.folder = folder
-        self.run.keep(folder, written)
+            for marked in self.rows.mark_unseen(folder, self.mail, self.run.hold.ensure, self._unsure):
+                self.run.keep(self.folder, marked)
+                written += marked
+        self.become(folder)
         return written
 
     def become(self, folder: Folder) -> None:

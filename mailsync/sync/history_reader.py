@@ -52,7 +52,7 @@ class HistoryReader:
             if history.done:
                 self._check_end(history, page)
             self.state.write(page.messages, stored, self._at(history), sighting=True)
-            self.state.run.save()
+            self.state.run.checkpoint()
             del page, stored  # they would stay in memory while the next page is waited for
 
     def _fetch(self, history: History) -> tuple[HistoryPage, History]:
@@ -148,7 +148,7 @@ class HistoryReader:
         stored = self.state.rows.find_unsettled(folder, whole)
         passed = replace(history, skip=place + 1, anchor="", tries=0, read=history.read + len(messages))
         self.state.write(whole, stored, self._at(passed), sighting=True)
-        self.state.run.save()
+        self.state.run.checkpoint()
 
     def _fetched(self, message: Message) -> Fetched:
         try:

@@ -24,6 +24,10 @@ class MailService(Protocol):
         """How many messages of the folder were received in [since, until]; None where Graph does not say."""
         ...
 
+    def survey(self, folder: str, since: datetime) -> tuple[str, int | None]:
+        """`folder_id` and `count` at once: of a folder that is looked at for the first time."""
+        ...
+
     def start_delta(self, folder: str, since: datetime | None, *, size: int = 0, narrow: bool = False) -> DeltaPage:
         """The first page of an enumeration, newest first; `since` None for no filter. Raises FilterRefused.
 

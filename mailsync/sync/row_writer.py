@@ -1,6 +1,6 @@
 """Writes what Graph says of messages over what the table holds of them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -77,24 +77,23 @@ class RowWriter:
         """
         messages = tuple(messages)
 
-        def attempt(stored: Mapping[str, StoredMessage]) -> Written:
-            entries = self._merged(folder, messages, stored, sighting=sighting)
-            proven = any(_has_row(stored, message.id) for message in messages)
-            return _counted(stored, self._store(entries, proven=proven))
+        def attempt(known: Mapping[str, StoredMessage]) -> Written:
+            entries = self._merged(folder, messages, known, sighting=sighting)
+            proven = any(_has_row(known, message.id) for message in messages)
+            return _counted(known, self._store(entries, proven=proven))
 
         contended = RetryLater(Reason.ROWS_CONTENDED, "rows kept changing while they were written")
         return optimistic.write(stored, attempt, partial(self._find_anew, messages), contended=contended)
 
     def mark_unseen(
         self, folder: Folder, mail: MailService, hold: Callable[[], None], refused: Callable[[str, MailsyncError], None]
-    ) -> Written:
+    ) -> Iterator[Written]:
         """Marks removed what is stored of the folder's window and its latest enumeration has not shown.
 
         Each message is asked for by its id first, since an enumeration may have left out one that is there. `hold` is
         called before each batch, for there may be many; `refused` for what Graph refuses, whose row stays as it is.
         """
         unseen = self._messages.unseen(self._mailbox_id, folder.folder_id or "", folder.generation, folder.since)
-        written = Written()
         for entries in batched(unseen, _BATCH, strict=False):
             hold()
             asked = mail.messages([entry.message_id for entry in entries])
@@ -104,9 +103,8 @@ class RowWriter:
             there = {message.id for message in here} | asked.refused.keys()
             gone = [Message(entry.message_id, removed=True) for entry in entries if entry.message_id not in there]
             stored = self._find_anew([*here, *gone])
-            written += self.write(folder, here, stored, sighting=True)
-            written += self.write(folder, gone, stored, sighting=False)
-        return written
+            yield self.write(folder, here, stored, sighting=True)
+            yield self.write(folder, gone, stored, sighting=False)
 
     def _store(self, entries: list[StoredMessage], *, proven: bool) -> list[StoredMessage]:
         """Writes entries; returns those written. A row that storage refuses must not stop the mail behind it.

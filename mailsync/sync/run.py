@@ -10,6 +10,9 @@ from mailsync.mailboxes.records import Folder, Mailbox
 from mailsync.sync.records import Message
 from mailsync.sync.row_writer import Written
 
+CHECKPOINT = timedelta(seconds=1)
+"""A run that dies repeats what it has read since the last save: a save for each page would cost as much as a page."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -75,8 +78,12 @@ class Run:
             self.awaited = [message_id for message_id in self.awaited if message_id not in seen]
 
     def save(self) -> None:
-        """Saves what was noted, once its rows are written. Raises StaleWrite where the lease is lost."""
+        """Saves what was noted. Raises StaleWrite where the lease is lost."""
         self.hold.save()
+
+    def checkpoint(self) -> None:
+        """Saves what was noted, now and then, once its rows are written. Raises StaleWrite where the lease is lost."""
+        self.hold.ensure(CHECKPOINT)
 
 
 def following(mailbox: Mailbox, names: Iterable[str], since: datetime) -> Mailbox:

@@ -64,6 +64,15 @@ def test_an_unknown_folder_is_rejected(box):
         box.service.folder_id("nowhere")
 
 
+@pytest.mark.parametrize("messages", [0, 1, 3])
+def test_a_folder_is_surveyed_at_once(box, messages):
+    for minutes in range(messages):
+        box.deliver(minutes)
+    assert box.service.survey("inbox", START) == (box.service.folder_id("inbox"), messages)
+    with pytest.raises(Rejected, match="folder_not_found"):
+        box.service.survey("nowhere", START)
+
+
 def test_an_enumeration_is_newest_first_over_pages(box):
     delivered = [box.deliver(minutes) for minutes in range(5)]
     first = box.service.start_delta("inbox", BEFORE_ALL)

@@ -128,6 +128,9 @@ class FakeMailService:
         number = sum(_within(mail, since) and (until is None or mail.received <= until) for mail in there)
         return number if self.counts else None
 
+    def survey(self, folder: str, since: datetime) -> tuple[str, int | None]:
+        return self.folder_id(folder), self.count(folder, since)
+
     def start_delta(self, folder: str, since: datetime | None, *, size: int = 0, narrow: bool = False) -> DeltaPage:
         self._enter("start_delta")
         home = self._home(folder)

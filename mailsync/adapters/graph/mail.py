@@ -84,10 +84,17 @@ class GraphClient:
 
         With a filter, `"@odata.count": -1` is reported at times: https://github.com/microsoftgraph/microsoft-graph-docs/issues/3848
         """
-        window = _encode(_window(since, until))
-        raw = self._transport.get("count", f"{_folder(folder)}/messages?$select=id&$filter={window}&$count=true&$top=1")
-        count = read_answer("count", raw, wire.page).count
-        return count if count is not None and count >= 0 else None
+        return _counted(self._count(folder, since, until))
+
+    def survey(self, folder: str, since: datetime) -> tuple[str, int | None]:
+        """The same list; the one message on it names its folder, so that only an empty one is asked for its id."""
+        page = self._count(folder, since, None)
+        known = next((message.parent_folder_id for message in page.value if message.parent_folder_id), None)
+        return known or self.folder_id(folder), _counted(page)
+
+    def _count(self, folder: str, since: datetime, until: datetime | None) -> wire.WirePage:
+        path = f"{_folder(folder)}/messages?$select=parentFolderId&$filter={_encode(_window(since, until))}"
+        return read_answer("count", self._transport.get("count", f"{path}&$count=true&$top=1"), wire.page)
 
     def start_delta(self, folder: str, since: datetime | None, *, size: int = 0, narrow: bool = False) -> DeltaPage:
         """GET …/messages/delta: https://learn.microsoft.com/graph/api/message-delta.
@@ -240,6 +247,10 @@ class GraphClient:
         if not link:
             raise GraphUnavailable(f"{operation}: the page has neither a next nor a delta link")
         return DeltaPage(wire.to_messages(page.value), self._shared.own(link), link == page.delta_link)
+
+
+def _counted(page: wire.WirePage) -> int | None:
+    return page.count if page.count is not None and page.count >= 0 else None
 
 
 def _headers_of(message: Message) -> Content:

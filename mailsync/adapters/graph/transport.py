@@ -101,7 +101,7 @@ class GraphTransport:
 
     endpoint: str
     session: "requests.Session" = field(repr=False)
-    page_size: int = 100
+    page_size: int = 200
     sleep: Callable[[float], None] = time.sleep
     clock: Clock = utc_now
 

@@ -429,7 +429,16 @@ def test_count():
     client = Client(Reply(200, {"value": [{"id": "m"}], "@odata.count": 7, "@odata.nextLink": "opaque"}))
     assert client.count("inbox", NOW) == 7
     assert client.query["$filter"] == "receivedDateTime ge 2026-01-02T03:04:05Z"
-    assert (client.query["$count"], client.query["$top"], client.query["$select"]) == ("true", "1", "id")
+    assert (client.query["$count"], client.query["$top"], client.query["$select"]) == ("true", "1", "parentFolderId")
+
+
+def test_a_survey_of_a_folder_with_mail_is_one_call_and_of_an_empty_one_two():
+    shown = {"value": [{"id": "m", "parentFolderId": "f"}], "@odata.count": 7}
+    client = Client(Reply(200, shown), Reply(200, {"value": [], "@odata.count": 0}), folder("g"))
+    assert client.survey("inbox", NOW) == ("f", 7)
+    assert len(client.wire.seen) == 1
+    assert client.survey("inbox", NOW) == ("g", 0)
+    assert len(client.wire.seen) == 3
 
 
 @pytest.mark.parametrize("answer", [{}, {"@odata.count": None}, {"@odata.count": -1}, {"@odata.count": "many"}])

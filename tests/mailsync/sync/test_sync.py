@@ -420,6 +420,21 @@ def test_a_message_that_cannot_be_fetched_keeps_the_others_of_its_page_from_noth
     assert (world.mailbox.problem, world.mailbox.messages) == ("", 6)
 
 
+@pytest.mark.parametrize(("seconds", "saves"), [(0, 3), (0.3, 4), (2, 8)])
+def test_the_cursor_is_saved_now_and_then_while_pages_come_fast(seconds, saves):
+    """The lease, the generation, and the outcome are saved in any case."""
+    world = World(service=FakeMailService(page_size=10))
+    for place in range(60):
+        world.graph.deliver(START - timedelta(minutes=place))
+    write = world.messages.write
+    world.messages.write = lambda *rows: (write(*rows), world.clock.advance(seconds))
+    world.mailboxes.calls.clear()
+    world.hint()
+    world.work_once()
+    assert len(world.rows()) == 60
+    assert world.mailboxes.calls.count("save") == saves
+
+
 def found_without_headers(number, **knobs):
     """A world that has found so many messages, of which delta has shown no headers."""
     world = synced(service=FakeMailService(headers_in_delta=False, **knobs))
@@ -491,6 +506,21 @@ def test_a_refusal_of_one_message_is_none_of_the_mailbox():
     world.hint()
     world.work_once()
     assert world.mailbox.state is MailboxState.ACTIVE
+
+
+def test_rows_are_counted_although_the_unseen_cannot_be_asked_for():
+    world = synced(service=FakeMailService())
+    old = world.graph.deliver(START)
+    world.poll()
+    world.service.expire_links()
+    world.graph.delete(old)
+    new = world.graph.deliver(START + timedelta(minutes=1))
+    world.service.fail(GraphUnavailable("it is away"), "messages", times=2)
+    world.poll()
+    world.poll()
+    assert new in world.rows()
+    assert len(world.rows()) == world.mailbox.messages
+    assert world.mailbox.removed == 1
 
 
 class Fussy(MortalMessages):
