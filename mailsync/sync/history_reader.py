@@ -193,8 +193,10 @@ def _onward(history: History, messages: Sequence[Message], place: int, counted: 
     """The walk after a page with something new on it, which began at `place`."""
     last = messages[-1].received
     earliest = min((message.received for message in messages if message.received), default=None)
-    if earliest is None or (history.before and earliest >= history.before):
-        # One instant fills the page, or none of it can be placed in time: only its length leads on.
+    one_instant = messages[0].received == earliest
+    if earliest is None or (history.before and earliest >= history.before) or (place and one_instant):
+        # One instant fills the page, which may have begun before it, or none of it can be placed in time: only its
+        # length leads on.
         return replace(history, skip=place + len(messages) - 1, anchor=messages[-1].id)
     tail = sum(message.received == earliest for message in messages)
     if last != earliest:  # out of order: the instant is read from its start

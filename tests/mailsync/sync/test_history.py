@@ -8,6 +8,7 @@ from mailsync.errors import (
     AccessDenied,
     GraphRefused,
 )
+from mailsync.sync import delta_reader
 from mailsync.sync.records import DeltaPage, HistoryPage
 from mailsync.sync.run import Limits
 from tests.fakes.mail_service import FakeMailService
@@ -188,3 +189,19 @@ def test_what_an_enumeration_leaves_out_is_not_taken_for_removed():
     removed = {id_ for id_, row in world.rows().items() if row.removed_at}
     assert removed == {gone}
     assert others
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_an_unreadable_message_of_an_instant_that_fills_pages_costs_only_itself(place, monkeypatch, log):
+    monkeypatch.setattr(delta_reader, "FILTERED_CAP", 4)
+    service = FakeMailService(page_size=2, history_page_size=3, cap=4, headers_in_delta=False)
+    world = World(service=service, limits=Limits(pages=3))
+    ids = [world.graph.deliver(START) for _ in range(5)]
+    service.unreadable[ids[place]], service.refused[ids[place]] = True, UNREADABLE
+    world.hint()
+    for _ in range(40):
+        world.work()
+        world.clock.advance(600)
+        world.poll()
+    assert world.rows().keys() == set(ids)
+    assert not events(log, "history_short")
