@@ -85,7 +85,7 @@ def test_an_answer_that_is_slow_but_in_time_is_whole(session):
 
 
 def test_a_connection_is_used_again_after_an_answer_that_took_its_time(session, monkeypatch):
-    monkeypatch.setattr(http, "READ_TIMEOUT", 2.0)
+    monkeypatch.setattr(http, "READ_TIMEOUT", 20.0)
     with trickling(slow_body(TOKEN)) as address:
         for _ in range(2):
             assert http.call(session, "GET", address).status == 200
