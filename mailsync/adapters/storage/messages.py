@@ -5,8 +5,8 @@ says only where the row is, and never changes. Where a removal came before its m
 `message_columns.py` and `message_rows.py` say what the rows look like.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import wait
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from concurrent.futures import Future, wait
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -80,12 +80,7 @@ class TableMessageStore:
     def write(self, mailbox_id: str, messages: Sequence[StoredMessage]) -> None:
         """One transaction for every 50 new messages or 100 others, fewer where they are large; each message once."""
         for part in _parts(messages):
-            blobs: dict[str, str] = {}
-            groups = [self._encoded(mailbox_id, message, blobs) for message in part]
-            # A row never names a blob that is not there.
-            if blobs:
-                self._each(self._blobs.put, blobs.items())
-            self._each(self._table.send, list(_transactions(groups)))
+            self._each(self._table.send, self._transactions(mailbox_id, part))
 
     def unseen(self, mailbox_id: str, folder_id: str, generation: int, since: datetime) -> Iterator[StoredMessage]:
         """One query over the mailbox's rows, read a page at a time.
@@ -113,6 +108,15 @@ class TableMessageStore:
     def _text(self, blob: str) -> str | None:
         return self._blobs.get(blob)
 
+    def _transactions(self, mailbox_id: str, messages: Sequence[StoredMessage]) -> Iterator[list[bytes]]:
+        """Transactions as they are encoded, each when the blobs that its rows name are there."""
+        blobs: dict[str, str] = {}
+        for transaction in _transactions(self._encoded(mailbox_id, message, blobs) for message in messages):
+            if blobs:
+                self._each(self._blobs.put, list(blobs.items()))
+                blobs.clear()
+            yield transaction
+
     def _encoded(self, mailbox_id: str, message: StoredMessage, blobs: dict[str, str]) -> list[bytes]:
         """The changes of one message. Texts that go to blobs are added to `blobs`, by blob name."""
         changes = []
@@ -134,15 +138,17 @@ class TableMessageStore:
         return _change(row | split.properties | _place(message), message.version)
 
     def _each[T, R](self, work: Callable[[T], R], items: Iterable[T]) -> list[R]:
-        """Does the work for each item, on the pool where there are several; raises the first error.
+        """Does the work for each item as it comes, on the pool where there are several; raises the first error.
 
         Nothing is under way any more when it returns or raises: a caller who tries again meets no latecomer.
         """
-        several = list(items)
-        if len(several) < 2:
-            return [work(item) for item in several]
-        futures = [self._pool.submit(work, item) for item in several]
-        wait(futures)
+        if isinstance(items, Sized) and len(items) < 2:
+            return [work(item) for item in items]
+        futures: list[Future[R]] = []
+        try:
+            futures.extend(self._pool.submit(work, item) for item in items)
+        finally:
+            wait(futures)
         return [future.result() for future in futures]
 
 
