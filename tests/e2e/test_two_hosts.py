@@ -52,10 +52,14 @@ def test_no_refresh_token_is_redeemed_twice(product, second_host, home):
         assert differences(product.rows(box), product.truth(address)) == []
         product.until(lambda box=box: not product.mailbox(box).token_holder, "its token is saved", 90, poll=True)
         assert product.mailbox(box).state is MailboxState.ACTIVE
+    logs = [home / "logs" / log for log in ("host.log", "second-host.log")]
+
+    def many_by_both() -> bool:
+        redeemed = product.control.call("GET", "/refresh-tokens")["redeemed"] - begun["redeemed"]
+        both = all("sync_completed" in log.read_text(errors="replace") for log in logs)
+        return both and redeemed > len(SAMPLES) * len(ADDRESSES) / 2
+
+    # How the runs fall upon the hosts depends on how busy the machine is.
+    product.until(many_by_both, "both hosts have had much to do", 90, poll=True)
     ended = product.control.call("GET", "/refresh-tokens")
     assert ended["reused"] == begun["reused"]
-    # Many were: how many runs of a mailbox fall together depends on how busy the machine is.
-    assert ended["redeemed"] - begun["redeemed"] > len(SAMPLES) * len(ADDRESSES) / 4
-    for log in ("host.log", "second-host.log"):
-        assert "sync_completed" in (home / "logs" / log).read_text(errors="replace"), f"{log}: it had nothing to do"
-    assert "token_unsaved" in "".join(path.read_text(errors="replace") for path in (home / "logs").glob("*host.log"))
