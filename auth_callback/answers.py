@@ -27,13 +27,13 @@ def answer(request: func.HttpRequest, make: Callable[[], func.HttpResponse]) -> 
 def _refused(error: MailsyncError) -> func.HttpResponse:
     from auth_callback import pages
 
-    known, reason = error.attempt is not None, error.reason
+    known, reason, detail = error.attempt is not None, error.reason, error.message
     attempt = error.attempt or Attempt(new_reference())
-    told = {"reason": reason, "reference": attempt.reference, "detail": error.message}
+    # The fields stand by name, or no test could hold alerts and panels to them.
     if isinstance(error, Misconfigured) and not error.hearsay:
-        _told.emit(Event.MISCONFIGURED, reason, **told)
+        _told.emit(Event.MISCONFIGURED, reason, reason=reason, reference=attempt.reference, detail=detail)
     elif not known:
-        _told.emit(Event.CONNECT_REFUSED, reason, **told)
+        _told.emit(Event.CONNECT_REFUSED, reason, reason=reason, reference=attempt.reference, detail=detail)
     return pages.refused(error, attempt)
 
 
